@@ -1,0 +1,164 @@
+package explore
+
+import (
+	"fmt"
+
+	"github.com/interlock-go/interlock/internal/step"
+)
+
+// depthFirst explores every execution once up to equivalence: two executions
+// that differ only in the order of independent operations of different
+// participants are the same Mazurkiewicz trace.
+//
+// Sleep sets (Patrice Godefroid, Partial-Order Methods for the Verification of
+// Concurrent Systems, 1996): once all executions that begin with p have been
+// explored at a state, p sleeps for its siblings; a child inherits those
+// sleepers whose operation is independent of the one that ran. A sleeper is not
+// run. No two complete executions are equivalent; some are cut when everybody
+// enabled sleeps. Every reachable state is still visited, so that an oracle
+// which looks at every state misses nothing.
+type depthFirst struct {
+	nodes []node
+	depth int // of the current execution
+	used  int // nodes in use
+	carry set // the sleepers of the next node
+
+	finished bool
+}
+
+type node struct {
+	alternatives []Choice
+	tried        []bool
+	chosen       int
+	sleep        set
+}
+
+// set is a set of participants.
+type set [MaxParticipants / 64]uint64
+
+func (s *set) add(p int)      { s[p/64] |= 1 << (p % 64) }
+func (s *set) remove(p int)   { s[p/64] &^= 1 << (p % 64) }
+func (s *set) has(p int) bool { return s[p/64]&(1<<(p%64)) != 0 }
+
+func (d *depthFirst) begin() bool {
+	d.depth, d.carry = 0, set{}
+	return !d.finished
+}
+
+func (d *depthFirst) choose(pt *Point) int {
+	i := d.depth
+	d.depth++
+	if i < d.used {
+		n := &d.nodes[i]
+		if !same(n.alternatives, pt.Alternatives) {
+			panic(fmt.Sprintf("explore: the program is not deterministic: at step %d the alternatives were %v and now are %v",
+				pt.Step, n.alternatives, pt.Alternatives))
+		}
+		if i == d.used-1 {
+			d.inherit(n, pt)
+		}
+		return n.chosen
+	}
+
+	if d.used == len(d.nodes) {
+		d.nodes = append(d.nodes, node{})
+	}
+	n := &d.nodes[d.used]
+	d.used++
+	n.alternatives = append(n.alternatives[:0], pt.Alternatives...)
+	n.tried = n.tried[:0]
+	for range n.alternatives {
+		n.tried = append(n.tried, false)
+	}
+	n.sleep = d.carry
+	d.onlyResume(n, pt)
+
+	n.chosen = -1
+	for j, c := range n.alternatives {
+		if n.open(j) && (n.chosen < 0 || c.Kind == Run && c.N == pt.Last) {
+			n.chosen = j
+		}
+	}
+	if n.chosen >= 0 {
+		d.inherit(n, pt)
+	}
+	return n.chosen
+}
+
+// onlyResume leaves one alternative where somebody returns from a sleep: a
+// resume changes nothing that others see, so it commutes with whatever they do.
+func (d *depthFirst) onlyResume(n *node, pt *Point) {
+	for _, c := range n.alternatives {
+		if c.Kind != Run {
+			return // a kill, or another wakeup, is not independent of it
+		}
+	}
+	for j, c := range n.alternatives {
+		if pt.op(c.N).Kind == step.Resume {
+			for k := range n.tried {
+				n.tried[k] = k != j
+			}
+			return
+		}
+	}
+}
+
+func (n *node) open(j int) bool {
+	c := n.alternatives[j]
+	return !n.tried[j] && !(c.Kind == Run && n.sleep.has(c.N))
+}
+
+// inherit computes the sleepers of the node that follows the chosen alternative.
+func (d *depthFirst) inherit(n *node, pt *Point) {
+	c := n.alternatives[n.chosen]
+	switch c.Kind {
+	case Pick:
+		d.carry = n.sleep // in the middle of a step, which has been taken account of
+		return
+	case Kill, Spurious:
+		d.carry = set{} // dependent with everything
+		return
+	}
+	d.carry = n.sleep
+	for j, t := range n.tried {
+		if a := n.alternatives[j]; t && a.Kind == Run && j != n.chosen {
+			d.carry.add(a.N)
+		}
+	}
+	ran := pt.op(c.N)
+	for q := range pt.e.parts {
+		if d.carry.has(q) && step.Dependent(ran, pt.op(q)) {
+			d.carry.remove(q)
+		}
+	}
+}
+
+func (d *depthFirst) end() {
+	for d.used > 0 {
+		n := &d.nodes[d.used-1]
+		if n.chosen >= 0 {
+			n.tried[n.chosen] = true
+			n.chosen = -1
+		}
+		for j := range n.alternatives {
+			if n.open(j) {
+				n.chosen = j
+				return
+			}
+		}
+		d.used--
+	}
+	d.finished = true
+}
+
+func same(a, b []Choice) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

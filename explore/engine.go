@@ -1,0 +1,421 @@
+package explore
+
+import (
+	"fmt"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/interlock-go/interlock/internal/step"
+	"github.com/interlock-go/interlock/shm"
+)
+
+// engine is the controller of one program: it knows what each participant has
+// announced, asks the strategy who goes, does what the kernel would do (queues of
+// sleepers, wakes), and judges. How a participant is made to go is the
+// executor's affair, in memory or between processes; what is decided here is the
+// same for both, which is why a schedule means the same in both.
+type engine struct {
+	prog     *Program
+	schema   *shm.Schema
+	base     unsafe.Pointer // of the struct, in the controller's mapping
+	parts    []part
+	strategy strategy
+	options  Options
+	await    func(i int) bool // evaluates the predicate of participant i's Await
+	kill     func(i int) error
+	clocks   *clocks // nil: races are not looked for
+	recorder *recorder
+
+	point        Point
+	alternatives []Choice
+	sleeps       int // counts sleepers, so that queues are ordered
+
+	// Of the current execution:
+	choices  []Choice
+	steps    int
+	last     int
+	running  int // whose step is not complete, -1
+	spurious int
+	kills    int
+	killed   bool
+	outcome  outcome
+	finding  *finding
+	failure  error // the machine's fault
+}
+
+type part struct {
+	p      *step.P
+	op     *step.Op
+	status status
+	asleep bool   // in the queue of a word
+	word   uint32 // of which
+	order  int    // place in the queue
+	reply  uint64
+}
+
+type status uint8
+
+const (
+	alive status = iota
+	ended
+	dead
+)
+
+type outcome uint8
+
+const (
+	running outcome = iota
+	complete
+	cut
+	found
+	limited
+	failed
+)
+
+// finding is what is wrong with an execution. The sentence is made when it is
+// asked for, from the engine's state.
+type finding struct {
+	verdict  Verdict
+	sentence string
+	detail   string
+	other    int // step of the other access of a race
+}
+
+func newEngine(prog *Program, schema *shm.Schema, base unsafe.Pointer, o Options) *engine {
+	e := &engine{prog: prog, schema: schema, base: base, options: o}
+	e.point.e = e
+	for i, r := range prog.Roles {
+		p := step.NewP(i, len(prog.Roles), r.Name, prog.Params)
+		e.parts = append(e.parts, part{p: p, op: &step.StateOf(p).Op})
+	}
+	if !o.NoRaces {
+		e.clocks = newClocks(len(e.parts), schema.Size)
+	}
+	return e
+}
+
+// reset begins an execution. The executor has reset the memory.
+func (e *engine) reset() {
+	for i := range e.parts {
+		p := &e.parts[i]
+		p.status, p.asleep, p.reply = alive, false, 0
+		step.StateOf(p.p).Reset()
+	}
+	e.choices = e.choices[:0]
+	e.steps, e.last, e.running, e.sleeps = 0, -1, -1, 0
+	e.spurious, e.kills, e.killed = e.options.Spurious, e.options.Kills, false
+	e.outcome, e.finding = running, nil
+	if e.clocks != nil {
+		e.clocks.reset()
+	}
+	if e.recorder != nil {
+		e.recorder.reset(e)
+	}
+}
+
+func (e *engine) at(offset uint32) unsafe.Pointer { return unsafe.Add(e.base, offset) }
+
+func (e *engine) load32(offset uint32) uint32 {
+	return atomic.LoadUint32((*uint32)(e.at(offset)))
+}
+
+// announced is told that a participant has announced its pending operation,
+// which completes its step before.
+func (e *engine) announced(i int) {
+	p := &e.parts[i]
+	if on := p.op.SleepOn; on != step.None {
+		p.op.SleepOn = step.None
+		if e.load32(on) == uint32(p.op.Old) {
+			e.sleep(i, on)
+		}
+	}
+	if e.running == i {
+		e.completed()
+	}
+	if e.outcome == running {
+		e.lookForCycle(i)
+	}
+}
+
+// ended is told that a participant's role has returned.
+func (e *engine) ended(i int) {
+	e.parts[i].status = ended
+	if e.running == i {
+		e.completed()
+	}
+	if e.outcome != running {
+		return
+	}
+	if held := e.schema.Held(e.base, identity(i)); len(held) > 0 {
+		e.found(Violated, fmt.Sprintf("P%d ended while it holds %s", i, e.paths(held)), "")
+	}
+}
+
+// panicked is told that a participant's role has panicked.
+func (e *engine) panicked(i int, value, stack string) {
+	e.parts[i].status = ended
+	if e.running == i {
+		e.completed()
+	}
+	e.found(Violated, fmt.Sprintf("P%d panicked: %s", i, value), stack)
+}
+
+func identity(i int) uint32 { return uint32(i) + 1 }
+
+// completed is called when the current step has had all its effects.
+func (e *engine) completed() {
+	e.running = -1
+	if e.recorder != nil {
+		e.recorder.after(e)
+	}
+	if e.prog.Always != nil && e.outcome == running {
+		if err := e.check(e.prog.Always); err != nil {
+			e.found(Violated, err.Error(), "")
+		}
+	}
+}
+
+func (e *engine) check(oracle func(unsafe.Pointer) error) error {
+	return step.Observe(func() error { return oracle(e.base) })
+}
+
+func (e *engine) found(v Verdict, sentence, detail string) {
+	if e.outcome == running {
+		e.outcome, e.finding = found, &finding{verdict: v, sentence: sentence, detail: detail}
+	}
+}
+
+// advance makes decisions until one of them is that a participant is to go, and
+// returns which; -1 when the execution is over.
+func (e *engine) advance() int {
+	for e.outcome == running {
+		canRun := e.collect()
+		if !canRun {
+			e.over()
+			break
+		}
+		if e.steps == e.options.Steps {
+			e.outcome = limited
+			break
+		}
+		e.point.Step, e.point.Last, e.point.Alternatives = e.steps+1, e.last, e.alternatives
+		i := e.strategy.choose(&e.point)
+		if i < 0 {
+			e.outcome = cut
+			break
+		}
+		c := e.alternatives[i]
+		e.choices = append(e.choices, c)
+		e.steps++
+		if e.perform(c) {
+			return c.N
+		}
+	}
+	return -1
+}
+
+// collect lists what can be chosen now, and reports whether anybody can run.
+func (e *engine) collect() bool {
+	e.alternatives = e.alternatives[:0]
+	for i := range e.parts {
+		if e.enabled(i) {
+			e.alternatives = append(e.alternatives, Choice{Run, i})
+		}
+	}
+	if len(e.alternatives) == 0 {
+		return false
+	}
+	if e.spurious > 0 {
+		for i := range e.parts {
+			if p := &e.parts[i]; p.status == alive && p.asleep {
+				e.alternatives = append(e.alternatives, Choice{Spurious, i})
+			}
+		}
+	}
+	if e.kills > 0 {
+		for i := range e.parts {
+			if e.parts[i].status == alive {
+				e.alternatives = append(e.alternatives, Choice{Kill, i})
+			}
+		}
+	}
+	return true
+}
+
+func (e *engine) enabled(i int) bool {
+	p := &e.parts[i]
+	switch {
+	case p.status != alive || p.asleep:
+		return false
+	case p.op.Kind == step.Await:
+		return e.await(i)
+	case p.op.Pred == 0:
+		return true
+	}
+	return p.op.Pred.Holds(e.at(p.op.Object))
+}
+
+// perform does the controller's part of a choice, and reports whether the
+// participant has to go on for the rest.
+func (e *engine) perform(c Choice) bool {
+	p := &e.parts[c.N]
+	if e.recorder != nil {
+		e.recorder.before(e, c)
+	}
+	switch c.Kind {
+	case Spurious:
+		e.spurious--
+		p.asleep = false
+		e.completed()
+		return false
+	case Kill:
+		e.kills--
+		e.killed = true
+		p.status, p.asleep = dead, false
+		if err := e.kill(c.N); err != nil {
+			e.outcome, e.failure = failed, err
+			return false
+		}
+		e.completed()
+		return false
+	}
+
+	e.last, e.running = c.N, c.N
+	op := p.op
+	if e.clocks != nil && !e.order(c.N, op) {
+		e.running = -1
+		return false
+	}
+	switch op.Kind {
+	case step.FutexWait:
+		if e.load32(op.Object) == uint32(op.Old) {
+			word := op.Object
+			op.Kind = step.Resume
+			e.sleep(c.N, word)
+			e.completed()
+			if e.outcome == running {
+				e.lookForCycle(c.N)
+			}
+			return false
+		}
+		p.reply = 0
+	case step.Resume:
+		p.reply = 1
+	case step.FutexWake:
+		p.reply = uint64(e.wake(op.Object, int(op.Value)))
+	case step.Choose:
+		p.reply = uint64(e.pick(int(op.Value)))
+	}
+	step.StateOf(p.p).Reply = p.reply
+	return true
+}
+
+// order takes account of an operation in the happens-before order. False: it races.
+func (e *engine) order(i int, op *step.Op) bool {
+	if op.Kind == step.Await {
+		for _, offset := range step.StateOf(e.parts[i].p).Reads {
+			e.clocks.acquire(i, offset)
+		}
+		return true
+	}
+	granted := op.Kind.Conditional() && op.Pred.Holds(e.at(op.Object))
+	other := e.clocks.step(i, op, granted, e.steps)
+	if other == 0 {
+		return true
+	}
+	e.outcome, e.finding = found, &finding{verdict: Race, other: other}
+	if e.recorder != nil {
+		e.finding.sentence = e.recorder.race(e, other)
+	}
+	return false
+}
+
+func (e *engine) sleep(i int, word uint32) {
+	p := &e.parts[i]
+	e.sleeps++
+	p.asleep, p.word, p.order = true, word, e.sleeps
+}
+
+// wake wakes at most n sleepers of a word; which ones is a choice.
+func (e *engine) wake(word uint32, n int) int {
+	woken := 0
+	for woken < n {
+		waiting := 0
+		for i := range e.parts {
+			if e.sleepsOn(i, word) {
+				waiting++
+			}
+		}
+		if waiting == 0 {
+			break
+		}
+		nth := 0
+		if waiting > n-woken {
+			nth = e.pick(waiting)
+		}
+		e.wakeNth(word, nth)
+		woken++
+	}
+	return woken
+}
+
+func (e *engine) sleepsOn(i int, word uint32) bool {
+	p := &e.parts[i]
+	return p.status == alive && p.asleep && p.word == word
+}
+
+// wakeNth wakes the sleeper of a word before which nth others went to sleep.
+func (e *engine) wakeNth(word uint32, nth int) {
+	for i := range e.parts {
+		if !e.sleepsOn(i, word) {
+			continue
+		}
+		before := 0
+		for j := range e.parts {
+			if e.sleepsOn(j, word) && e.parts[j].order < e.parts[i].order {
+				before++
+			}
+		}
+		if before == nth {
+			e.parts[i].asleep = false
+			return
+		}
+	}
+}
+
+// pick chooses a value below n in the middle of a step.
+func (e *engine) pick(n int) int {
+	if n == 1 {
+		return 0
+	}
+	alternatives := make([]Choice, 0, 8)
+	for v := range n {
+		alternatives = append(alternatives, Choice{Pick, v})
+	}
+	e.point.Step, e.point.Last, e.point.Alternatives = e.steps, e.last, alternatives
+	v := e.strategy.choose(&e.point)
+	if v < 0 {
+		e.outcome = cut
+		return 0 // the step goes on, and the execution is left after it
+	}
+	e.choices = append(e.choices, alternatives[v])
+	return v
+}
+
+// over judges an execution in which nobody can run.
+func (e *engine) over() {
+	for i := range e.parts {
+		if e.parts[i].status == alive {
+			e.found(Deadlock, e.stuck(), "")
+			return
+		}
+	}
+	// What has to hold in the end is not owed by participants that were killed.
+	if e.prog.Finally != nil && !e.killed {
+		if err := e.check(e.prog.Finally); err != nil {
+			e.found(Violated, err.Error(), "")
+			return
+		}
+	}
+	e.outcome = complete
+}

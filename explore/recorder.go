@@ -1,0 +1,97 @@
+package explore
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/interlock-go/interlock/internal/step"
+)
+
+// recorder keeps the trace of an execution. It is on when a schedule is replayed
+// for a person, never during a search.
+type recorder struct {
+	events []Event
+	ops    []step.Op // as performed, beside events
+	who    []int
+}
+
+func (r *recorder) reset(e *engine) {
+	r.events, r.ops, r.who = nil, nil, nil
+}
+
+// before notes a step that is about to be performed.
+func (r *recorder) before(e *engine, c Choice) {
+	op := *e.parts[c.N].op
+	ev := Event{Step: e.steps, Participant: c.N, Position: op.Position}
+	ev.switched = e.last >= 0 && e.last != c.N
+	if ev.switched {
+		ev.why = r.why(e)
+	}
+	switch c.Kind {
+	case Spurious:
+		op.Kind = step.Spurious
+	case Kill:
+		op = step.Op{Kind: step.Kill, Object: step.None, Second: step.None}
+	}
+	ev.Operation, ev.op = op.Kind.String(), op.Object
+	if op.Object != step.None {
+		ev.Object, ev.touches = e.schema.Path(op.Object), true
+	}
+	switch op.Kind {
+	case step.Set, step.Store, step.Swap, step.Add, step.CompareAndSwap:
+		ev.Value = signed(op.Value, op.Size)
+	case step.Get, step.Load:
+		ev.Value = e.value(op.Object)
+	case step.Wait:
+		ev.Object += " releasing " + e.schema.Path(op.Second)
+	case step.Reacquire:
+		ev.Object += " after " + e.schema.Path(op.Second)
+	}
+	if op.Call != step.Nothing && op.Kind < step.Lock {
+		ev.Operation = op.Call.String() + ": " + ev.Operation
+	}
+	r.events, r.ops, r.who = append(r.events, ev), append(r.ops, op), append(r.who, c.N)
+}
+
+// why says why the one that ran last does not go on.
+func (r *recorder) why(e *engine) string {
+	switch p := &e.parts[e.last]; {
+	case p.status == ended:
+		return "ended"
+	case p.status == dead:
+		return "dead"
+	case p.asleep:
+		return "sleeps"
+	case !e.enabled(e.last):
+		return "blocked"
+	}
+	return "preempted"
+}
+
+// after notes the state that a step left.
+func (r *recorder) after(e *engine) {
+	if len(r.events) > 0 {
+		r.events[len(r.events)-1].state = append([]byte(nil), unsafe.Slice((*byte)(e.base), e.schema.Size)...)
+	}
+}
+
+// race is the sentence about two accesses, the later of which is the last event.
+func (r *recorder) race(e *engine, other int) string {
+	a, b := &r.events[other-1], &r.events[len(r.events)-1]
+	b.state = append([]byte(nil), unsafe.Slice((*byte)(e.base), e.schema.Size)...)
+	return fmt.Sprintf("P%d %ss %s at %s and P%d %ss %s at %s; nothing orders the two", a.Participant, a.Operation, a.Object, a.Position,
+		b.Participant, b.Operation, b.Object, b.Position)
+}
+
+func (e *engine) value(offset uint32) string {
+	return e.schema.Value(unsafe.Slice((*byte)(e.base), e.schema.Size), offset, participantName)
+}
+
+func participantName(identity uint32) string { return fmt.Sprintf("P%d", int(identity)-1) }
+
+func signed(v uint64, size uint8) string {
+	if size == 4 {
+		return fmt.Sprint(int32(v))
+	}
+	return fmt.Sprint(int64(v))
+}

@@ -1,0 +1,93 @@
+package explore
+
+// Verdict is what a search, a replay or a run comes to.
+type Verdict string
+
+const (
+	Holds    Verdict = "Holds"    // everything that was to be covered was, and nothing was found
+	Violated Verdict = "Violated" // an oracle says no, a participant panicked or misused an object
+	Deadlock Verdict = "Deadlock" // nobody who could still run could release those who wait
+	Livelock Verdict = "Livelock" // participants run and nobody progresses
+	Race     Verdict = "Race"     // two unordered accesses to a plain cell, one of them a Set
+	Unknown  Verdict = "Unknown"  // a limit was reached first
+)
+
+// Event is one step of a trace.
+type Event struct {
+	Step        int    `json:"step"`
+	Participant int    `json:"participant"`
+	Operation   string `json:"operation"`
+	Object      string `json:"object"`
+	Value       string `json:"value,omitempty"`
+	Position    string `json:"position,omitempty"`
+
+	state    []byte // of the shared struct, after the step
+	why      string // why the processor switched to this participant
+	op       uint32 // offset of the object
+	touches  bool   // the object's value is worth a column
+	switched bool
+}
+
+// Result is what a search or a replay found.
+type Result struct {
+	Verdict Verdict
+	// Finding is one sentence in field paths; empty if Verdict is Holds.
+	Finding string
+	// Detail is more of it where there is more, such as a stack.
+	Detail string
+
+	Strategy   string
+	Executions int  // complete ones, and the one with the finding
+	Cut        int  // executions left early because an equivalent one is covered
+	FoundAfter int  // executions to the first finding
+	Exhausted  bool // every execution of the instance was covered
+	TotalSteps int  // of all executions together
+	Seconds    float64
+	Limit      string // which limit was reached, if one was
+
+	// Of the finding, or of the replayed execution:
+	Schedule Schedule
+	Steps    int
+	Trace    []Event
+	Pids     []int // of the processes, as each wrote its own into the region
+
+	program *Program
+	columns columns
+}
+
+// Options says how to search or replay.
+type Options struct {
+	Strategy   string // "dfs", "random" or "auto", the default: random first, then dfs
+	Executions int    // at most; 0: 1,000,000
+	Steps      int    // of one execution, at most; 0: 10,000
+	Seed       uint64
+	Fine       bool // every word operation is a step, not every call
+	Spurious   int  // spurious wakeups of an execution, at most
+	Kills      int  // kills of an execution, at most
+	NoRaces    bool // do not look for data races
+	Shortest   bool // go on after a finding for a shorter one
+	Processes  bool // replay between processes
+
+	// Progress is called now and then with the number of executions. Optional.
+	Progress func(executions int)
+	// Stop ends a search early when it is closed: the verdict is Unknown. Optional.
+	Stop <-chan struct{}
+}
+
+const (
+	defaultExecutions = 1_000_000
+	defaultSteps      = 10_000
+)
+
+func (o Options) withDefaults() Options {
+	if o.Strategy == "" {
+		o.Strategy = "auto"
+	}
+	if o.Executions <= 0 {
+		o.Executions = defaultExecutions
+	}
+	if o.Steps <= 0 {
+		o.Steps = defaultSteps
+	}
+	return o
+}

@@ -1,0 +1,57 @@
+package explore
+
+import (
+	"fmt"
+
+	"github.com/interlock-go/interlock/internal/step"
+)
+
+// ChoiceKind is what a choice is about.
+type ChoiceKind uint8
+
+const (
+	Run      ChoiceKind = iota // participant N performs its pending operation
+	Spurious                   // participant N wakes for no reason
+	Kill                       // participant N dies
+	Pick                       // value N: the waiter that a wake takes, or P.Choose
+)
+
+// Choice is one decision of a schedule.
+type Choice struct {
+	Kind ChoiceKind
+	N    int
+}
+
+func (c Choice) String() string {
+	switch c.Kind {
+	case Spurious:
+		return fmt.Sprintf("a spurious wakeup of P%d", c.N)
+	case Kill:
+		return fmt.Sprintf("the death of P%d", c.N)
+	case Pick:
+		return fmt.Sprintf("value %d", c.N)
+	}
+	return fmt.Sprintf("a step of P%d", c.N)
+}
+
+// Point is a moment at which something has to be chosen.
+type Point struct {
+	Step         int // of the execution, from 1
+	Last         int // the participant that ran last, -1 at the beginning
+	Alternatives []Choice
+
+	e *engine
+}
+
+// op is the operation that a participant has pending.
+func (p *Point) op(participant int) *step.Op { return p.e.parts[participant].op }
+
+// strategy decides. One file each has: random walk, depth-first, replay.
+type strategy interface {
+	// begin starts an execution. False: nothing is left to explore.
+	begin() bool
+	// choose returns the index of an alternative, or -1 to leave the execution.
+	choose(*Point) int
+	// end is told that the execution is over.
+	end()
+}

@@ -1,0 +1,239 @@
+package step
+
+import (
+	"os"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"unsafe"
+)
+
+// Driven is true while the participants of this process are under control. The
+// fast paths of primitives read it; only [Control] and [Observe] write it, while
+// no participant runs.
+var Driven bool
+
+// Self identifies this process in lock words of free runs: its process id. (It
+// is local to a pid namespace, as every identity in a lock word is.)
+var Self = uint32(os.Getpid())
+
+// Driver decides when announced operations are performed.
+type Driver interface {
+	// Step announces the participant's pending operation and returns when the
+	// participant may perform it.
+	Step(p *P)
+	// Wake wakes at most n sleepers of a word, in the middle of a step.
+	Wake(p *P, word uint32, n int) int
+}
+
+var (
+	driver  Driver
+	current *P
+	noting  *State // an Await's predicate is being evaluated for this participant
+	fine    bool
+	record  bool
+	base    uintptr
+	size    uintptr
+)
+
+// Memory tells the seam where this process has the shared struct.
+func Memory(at unsafe.Pointer, bytes uintptr) { base, size = uintptr(at), bytes }
+
+// Control hands the participants of this process to a driver, with the
+// granularity fine or coarse; nil sets them free. One driver at a time.
+func Control(d Driver, fineGrained bool) {
+	driver, fine, Driven = d, fineGrained, d != nil
+	current, noting = nil, nil
+}
+
+// Run says which participant runs from now on.
+func Run(p *P) { current = p }
+
+// Record has operations announced with the caller's position, which costs a
+// walk of the stack each.
+func Record(on bool) { record = on }
+
+// Observe calls f with the seam open: what f reads is no step. Drivers evaluate oracles in it.
+func Observe(f func() error) error {
+	was := Driven
+	Driven = false
+	defer func() { Driven = was }()
+	return f()
+}
+
+// ID is the identity that the running participant stores in lock words: under
+// control its number + 1, the same in memory and between processes; in a free
+// run [Self].
+func ID() uint32 {
+	if Driven {
+		return uint32(current.id) + 1
+	}
+	return Self
+}
+
+// Enter begins a call of a primitive on an object. In the coarse granularity the
+// call is announced, and Enter returns when the predicate holds and the
+// participant may perform the whole call. In a free run it labels what the
+// participant may come to sleep on. Every Enter has its [Leave].
+func Enter(kind Kind, object unsafe.Pointer, pred Pred) {
+	enter(kind, object, nil, pred)
+}
+
+// EnterWith is [Enter] for a call that has effects on a second object.
+func EnterWith(kind Kind, object, second unsafe.Pointer) {
+	enter(kind, object, second, 0)
+}
+
+func enter(kind Kind, object, second unsafe.Pointer, pred Pred) {
+	if !Driven {
+		Slot.label(kind, pred, object)
+		return
+	}
+	p := current
+	s := &p.state
+	if !fine {
+		if s.depth == 0 {
+			s.Op = Op{Kind: kind, Pred: pred, Object: offset(object), Second: offset(second), SleepOn: None,
+				Call: kind, CallPred: pred, CallObject: offset(object)}
+			announce(p)
+		}
+		s.depth++
+		return
+	}
+	s.depth++
+	s.calls = append(s.calls, label{kind, pred, offset(object)})
+}
+
+// Leave ends the call that the last Enter began.
+func Leave() {
+	if !Driven {
+		return
+	}
+	s := &current.state
+	s.depth--
+	if fine {
+		s.calls = s.calls[:len(s.calls)-1]
+	}
+}
+
+// Then says what the next sleep inside the current call returns to, in the
+// coarse granularity: an operation with its own predicate, which is a step of
+// its own.
+func Then(kind Kind, object, second unsafe.Pointer, pred Pred) {
+	if Driven && !fine {
+		s := &current.state
+		s.then = Op{Kind: kind, Pred: pred, Object: offset(object), Second: offset(second), SleepOn: None,
+			Call: s.Op.Call, CallPred: s.Op.CallPred, CallObject: s.Op.CallObject}
+	}
+}
+
+// Touch announces an access to a cell or word of the given size in bytes. It
+// returns when the caller may perform the access.
+func Touch(kind Kind, object unsafe.Pointer, bytes uint8, value, old uint64) {
+	if noting != nil {
+		noting.Reads = append(noting.Reads, offset(object))
+		return
+	}
+	p := current
+	s := &p.state
+	if s.depth > 0 && !fine {
+		return
+	}
+	s.Op = Op{Kind: kind, Size: bytes, Object: offset(object), Second: None, SleepOn: None, Value: value, Old: old}
+	if n := len(s.calls); n > 0 {
+		c := s.calls[n-1]
+		s.Op.Call, s.Op.CallPred, s.Op.CallObject = c.kind, c.pred, c.object
+	}
+	announce(p)
+}
+
+// Sleep is a futex wait under control: the driver compares and enqueues. It
+// reports whether the participant slept.
+func Sleep(word unsafe.Pointer, val uint32) bool {
+	p := current
+	s := &p.state
+	if s.depth == 0 || fine {
+		Touch(FutexWait, word, 4, 0, uint64(val))
+		return s.Reply != 0
+	}
+	s.Op = s.then
+	s.Op.SleepOn, s.Op.Old = offset(word), uint64(val)
+	announce(p)
+	return true
+}
+
+// Wake is a futex wake under control. It returns how many it woke.
+func Wake(word unsafe.Pointer, n int) int {
+	p := current
+	s := &p.state
+	if s.depth > 0 && !fine {
+		return driver.Wake(p, offset(word), n)
+	}
+	Touch(FutexWake, word, 4, uint64(n), 0)
+	return int(s.Reply)
+}
+
+func announce(p *P) {
+	if record {
+		p.state.Op.Position = position()
+	}
+	driver.Step(p)
+}
+
+// offset is an object's place in the shared struct. Whatever participants
+// synchronize with lies there; an object elsewhere would escape the search.
+func offset(object unsafe.Pointer) uint32 {
+	if object == nil {
+		return None
+	}
+	off := uintptr(object) - base
+	if off >= size {
+		panic("step: an object outside the program's shared struct was used under control")
+	}
+	return uint32(off)
+}
+
+// library are the packages whose frames a position skips: the reader wants the
+// line that called the primitive.
+var library = func() []string {
+	module := strings.TrimSuffix(reflect.TypeFor[P]().PkgPath(), "internal/step")
+	var prefixes []string
+	for _, p := range []string{"internal/step", "internal/word", "shm", "sync", "condvar", "sem"} {
+		prefixes = append(prefixes, module+p+".")
+	}
+	return prefixes
+}()
+
+func position() string {
+	var pcs [16]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	for {
+		f, more := frames.Next()
+		if !isLibrary(f.Function) || !more {
+			return short(f.File) + ":" + strconv.Itoa(f.Line)
+		}
+	}
+}
+
+func isLibrary(function string) bool {
+	for _, p := range library {
+		if strings.HasPrefix(function, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// short is the file's path inside its module where that is known, else its last two elements.
+func short(file string) string {
+	_, self, _, _ := runtime.Caller(0)
+	if rest, ok := strings.CutPrefix(file, strings.TrimSuffix(self, "internal/step/seam.go")); ok {
+		return rest
+	}
+	dir, base := "", file
+	if i := strings.LastIndexByte(file, '/'); i >= 0 {
+		dir, base = file[:i], file[i+1:]
+	}
+	return dir[strings.LastIndexByte(dir, '/')+1:] + "/" + base
+}

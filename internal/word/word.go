@@ -1,0 +1,107 @@
+// Package word holds the one state-word type that every primitive is written
+// on. It alone, with package step below it, knows whether a participant runs
+// free or under control.
+package word
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/interlock-go/interlock/internal/futex"
+	"github.com/interlock-go/interlock/internal/step"
+)
+
+// Word is a 32-bit state word in memory that processes share: an atomic cell on
+// which one can sleep. The zero Word holds 0. It may not be copied after first
+// use. Every operation is sequentially consistent, as Go's sync/atomic is.
+type Word struct{ v uint32 }
+
+// FastLock takes a free (zero) word for this process: the fast path of an
+// acquire in a free run. It always fails under control, so that the slow path
+// can be stepped.
+func (w *Word) FastLock() bool {
+	return !step.Driven && atomic.CompareAndSwapUint32(&w.v, 0, step.Self)
+}
+
+// FastUnlock frees a word that this process holds and on which nobody sleeps. It
+// always fails under control.
+func (w *Word) FastUnlock() bool {
+	return !step.Driven && atomic.CompareAndSwapUint32(&w.v, step.Self, 0)
+}
+
+// Load returns the word.
+func (w *Word) Load() uint32 {
+	if step.Driven {
+		step.Touch(step.Load, unsafe.Pointer(w), 4, 0, 0)
+	}
+	return atomic.LoadUint32(&w.v)
+}
+
+// Store sets the word.
+func (w *Word) Store(v uint32) {
+	if step.Driven {
+		step.Touch(step.Store, unsafe.Pointer(w), 4, uint64(v), 0)
+	}
+	atomic.StoreUint32(&w.v, v)
+}
+
+// Swap sets the word and returns what it held.
+func (w *Word) Swap(v uint32) uint32 {
+	if step.Driven {
+		step.Touch(step.Swap, unsafe.Pointer(w), 4, uint64(v), 0)
+	}
+	return atomic.SwapUint32(&w.v, v)
+}
+
+// CompareAndSwap sets the word to v if it holds old, and reports whether it did.
+func (w *Word) CompareAndSwap(old, v uint32) bool {
+	if step.Driven {
+		step.Touch(step.CompareAndSwap, unsafe.Pointer(w), 4, uint64(v), uint64(old))
+	}
+	return atomic.CompareAndSwapUint32(&w.v, old, v)
+}
+
+// Add adds delta, which wraps, and returns the sum.
+func (w *Word) Add(delta uint32) uint32 {
+	if step.Driven {
+		step.Touch(step.Add, unsafe.Pointer(w), 4, uint64(delta), 0)
+	}
+	return atomic.AddUint32(&w.v, delta)
+}
+
+// Peek is a Load that is never a step: predicates and reports look with it.
+func (w *Word) Peek() uint32 { return atomic.LoadUint32(&w.v) }
+
+// Wait sleeps while the word holds val, until a [Word.Wake] or for no reason at
+// all. It returns at once if the word holds something else. The caller re-reads
+// the word.
+func (w *Word) Wait(val uint32) { wait(&w.v, val) }
+
+// Wake wakes at most n of those who sleep on the word and returns how many.
+// The word may be gone by the time of the call: only its address is used.
+func (w *Word) Wake(n int) int { return wake(&w.v, n) }
+
+// All is the number of waiters that a wake of everybody names.
+const All = 1<<31 - 1
+
+func wait(addr *uint32, val uint32) {
+	if step.Driven {
+		step.Sleep(unsafe.Pointer(addr), val)
+		return
+	}
+	slot := step.Slot
+	if slot == nil {
+		futex.Wait(addr, val, futex.None)
+		return
+	}
+	slot.Begin(unsafe.Pointer(addr), val)
+	futex.Wait(addr, val, futex.None)
+	slot.End()
+}
+
+func wake(addr *uint32, n int) int {
+	if step.Driven {
+		return step.Wake(unsafe.Pointer(addr), n)
+	}
+	return futex.Wake(addr, n)
+}

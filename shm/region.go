@@ -1,0 +1,289 @@
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Region is a piece of memory that processes share, with its header. [Map] gives
+// the struct in it its type.
+type Region struct {
+	name   string
+	file   *os.File // nil: heap
+	mem    []byte   // the whole mapping, nil: heap or closed
+	data   unsafe.Pointer
+	side   []byte
+	schema *Schema
+	heap   reflect.Value // keeps a heap region's memory
+}
+
+// Layout says what a region is made for: a struct, and beside it some bytes
+// that are not part of the schema and belong to whoever made the region.
+type Layout struct {
+	Struct reflect.Type
+	Side   int
+}
+
+// Name is the name that the region was made or opened with.
+func (r *Region) Name() string { return r.name }
+
+// Schema describes the struct.
+func (r *Region) Schema() *Schema { return r.schema }
+
+// Data is the address of the struct in this process.
+func (r *Region) Data() unsafe.Pointer { return r.data }
+
+// Bytes is the struct's memory.
+func (r *Region) Bytes() []byte { return unsafe.Slice((*byte)(r.data), r.schema.Size) }
+
+// Side is the memory beside the struct, nil where the layout has none.
+func (r *Region) Side() []byte { return r.side }
+
+// File is the open file of a memfd or POSIX region, to be passed to another
+// process; nil for a heap region. It stays the region's own.
+func (r *Region) File() *os.File { return r.file }
+
+// Close unmaps the region and closes its file. What lies in it stays for the
+// others, and for later openers while it has a name. No goroutine may use the
+// struct afterwards. Closing twice is an error.
+func (r *Region) Close() error {
+	if r.data == nil {
+		return fmt.Errorf("shm: close %s: already closed", r.name)
+	}
+	mem := r.mem
+	r.data, r.mem, r.side, r.heap = nil, nil, nil, reflect.Value{}
+	if r.file == nil {
+		return nil
+	}
+	err := unix.Munmap(mem)
+	if cerr := r.file.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("shm: close %s: %w", r.name, err)
+	}
+	return nil
+}
+
+// NewHeap makes a region in Go's heap, for one process: unit tests run on it
+// under the race detector, and searches explore on it.
+func NewHeap(l Layout) (*Region, error) {
+	schema, err := SchemaOf(l.Struct)
+	if err != nil {
+		return nil, err
+	}
+	v := reflect.New(l.Struct)
+	return &Region{name: "heap", schema: schema, heap: v, data: v.UnsafePointer(), side: make([]byte, l.Side)}, nil
+}
+
+// NewMemfd makes a nameless region, sealed against growing and shrinking. Other
+// processes get it by its descriptor. name is for /proc only.
+func NewMemfd(name string, l Layout) (*Region, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("shm: create memfd %s: %w", name, err)
+	}
+	r, err := build(os.NewFile(uintptr(fd), "memfd:"+name), "memfd:"+name, l)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("shm: seal memfd %s: %w", name, err)
+	}
+	return r, nil
+}
+
+const directory = "/dev/shm/"
+
+// path checks the name of a POSIX object and returns its file.
+func path(op, name string) (string, error) {
+	switch {
+	case name == "" || name == "." || name == "..":
+		return "", fmt.Errorf("shm: %s %q: not a name", op, name)
+	case strings.ContainsAny(name, "/\x00"):
+		return "", fmt.Errorf("shm: %s %q: a name has no slash", op, name)
+	case len(name) > unix.NAME_MAX:
+		return "", fmt.Errorf("shm: %s %.20s…: name of %d bytes: %w", op, name, len(name), unix.ENAMETOOLONG)
+	}
+	return directory + name, nil
+}
+
+// NewPosix makes a region with a name in /dev/shm, of mode 0600. It is built
+// without a name, initialised by init, and then linked: nobody can open it
+// half-way, and a creator that dies leaves nothing. A name that exists is an
+// error that wraps [fs.ErrExist].
+func NewPosix(name string, l Layout, init func(*Region) error) (*Region, error) {
+	file, err := path("create", name)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.Open(directory, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("shm: create %s: %w", name, err)
+	}
+	// The umask has been applied to the mode above: say it again.
+	if err := unix.Fchmod(fd, 0o600); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("shm: create %s: chmod: %w", name, err)
+	}
+	r, err := build(os.NewFile(uintptr(fd), file), name, l)
+	if err != nil {
+		return nil, err
+	}
+	if init != nil {
+		if err := init(r); err != nil {
+			r.Close()
+			return nil, fmt.Errorf("shm: create %s: init: %w", name, err)
+		}
+	}
+	err = unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.AT_FDCWD, file, unix.AT_SYMLINK_FOLLOW)
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("shm: create %s: %w", name, err)
+	}
+	return r, nil
+}
+
+// OpenPosix opens a region by its name.
+func OpenPosix(name string, l Layout) (*Region, error) {
+	file, err := path("open", name)
+	if err != nil {
+		return nil, err
+	}
+	// O_NONBLOCK: a fifo under the name must not block the opener.
+	fd, err := unix.Open(file, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("shm: open %s: %w", name, err)
+	}
+	return openFile("open", os.NewFile(uintptr(fd), file), name, l)
+}
+
+// OpenFile maps the region behind an open file, usually a memfd that another
+// process passed. The file becomes the region's own.
+func OpenFile(f *os.File, l Layout) (*Region, error) {
+	return openFile("open", f, f.Name(), l)
+}
+
+// Unlink removes a region's name. Who has it mapped keeps it.
+func Unlink(name string) error {
+	file, err := path("unlink", name)
+	if err != nil {
+		return err
+	}
+	if err := unix.Unlink(file); err != nil {
+		return fmt.Errorf("shm: unlink %s: %w", name, err)
+	}
+	return nil
+}
+
+// build gives an empty file its size, header and mapping. On error it closes the file.
+func build(f *os.File, name string, l Layout) (_ *Region, err error) {
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	schema, err := SchemaOf(l.Struct)
+	if err != nil {
+		return nil, err
+	}
+	h := header{hash: schema.Hash(), schema: schema.String(), dataSize: uint64(schema.Size), sideSize: uint64(l.Side), bootID: bootID()}
+	h.dataOff = pages(headerSize + uint64(len(h.schema)))
+	h.sideOff = h.dataOff + pages(h.dataSize)
+	h.size = h.sideOff + pages(h.sideSize)
+
+	// Reserve the memory now: a full /dev/shm is ENOSPC here and not a fault later.
+	for {
+		err = unix.Fallocate(int(f.Fd()), 0, 0, int64(h.size))
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("shm: create %s: allocate %d bytes: %w", name, h.size, err)
+	}
+	mem, err := mapFile(f, h.size)
+	if err != nil {
+		return nil, fmt.Errorf("shm: create %s: map: %w", name, err)
+	}
+	h.encode(mem)
+	return newRegion(f, name, mem, &h, schema), nil
+}
+
+// openFile checks and maps the region behind f. On error it closes the file.
+func openFile(op string, f *os.File, name string, l Layout) (_ *Region, err error) {
+	defer func() {
+		if err != nil {
+			f.Close()
+			err = fmt.Errorf("shm: %s %s: %w", op, name, err)
+		}
+	}()
+	schema, err := SchemaOf(l.Struct)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, unwrapPath(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %v", ErrNotRegion, info.Mode().Type())
+	}
+	// Read, not mapped: a file that shrinks meanwhile is a short read, not a fault.
+	b := make([]byte, min(info.Size(), headerSize+maxSchema))
+	n, err := f.ReadAt(b, 0)
+	if n < len(b) {
+		return nil, fmt.Errorf("%w: read %d of %d bytes: %v", ErrNotRegion, n, len(b), unwrapPath(err))
+	}
+	h, err := decodeHeader(b, uint64(info.Size()))
+	if err != nil {
+		return nil, err
+	}
+	if h.hash != schema.Hash() || h.schema != schema.String() || h.dataSize != uint64(schema.Size) {
+		return nil, fmt.Errorf("%w than %v", ErrSchema, l.Struct)
+	}
+	if h.sideSize != uint64(l.Side) {
+		return nil, fmt.Errorf("%w: side area of %d bytes, expected %d", ErrSchema, h.sideSize, l.Side)
+	}
+	mem, err := mapFile(f, h.size)
+	if err != nil {
+		return nil, fmt.Errorf("map: %w", err)
+	}
+	return newRegion(f, name, mem, h, schema), nil
+}
+
+func newRegion(f *os.File, name string, mem []byte, h *header, schema *Schema) *Region {
+	r := &Region{name: name, file: f, mem: mem, schema: schema, data: unsafe.Pointer(&mem[h.dataOff])}
+	if h.sideSize > 0 {
+		r.side = mem[h.sideOff : h.sideOff+h.sideSize : h.sideOff+h.sideSize]
+	}
+	return r
+}
+
+func mapFile(f *os.File, size uint64) ([]byte, error) {
+	mem, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	runtime.KeepAlive(f)
+	return mem, err
+}
+
+func pages(n uint64) uint64 {
+	page := uint64(os.Getpagesize())
+	return (n + page - 1) / page * page
+}
+
+func unwrapPath(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
