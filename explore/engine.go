@@ -119,6 +119,12 @@ func (e *engine) load32(offset uint32) uint32 {
 	return atomic.LoadUint32((*uint32)(e.at(offset)))
 }
 
+// load64 is the aligned double word around an offset. The memory ends at the end
+// of a page, so it lies inside.
+func (e *engine) load64(offset uint32) uint64 {
+	return atomic.LoadUint64((*uint64)(e.at(offset &^ 7)))
+}
+
 // announced is told that a participant has announced its pending operation,
 // which completes its step before.
 func (e *engine) announced(i int) {

@@ -1,5 +1,289 @@
 package explore
 
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/interlock-go/interlock/internal/proc"
+	"github.com/interlock-go/interlock/internal/step"
+)
+
+// Register makes a program known under its name, so that it can be run between
+// processes: the child finds it there. It is called while packages are
+// initialised. It returns the program.
+func Register(prog *Program) *Program {
+	proc.Register(prog.Name, func(Params) (*Program, error) { return prog, nil })
+	return prog
+}
+
+// Init makes this process the participant that its parent started it as, and
+// does not return then. In every other process it does nothing. It comes first
+// in main or TestMain of whatever runs programs between processes.
+func Init() { proc.Init() }
+
+const handler = "step"
+
+func init() { proc.Handle(handler, participate) }
+
+// processes runs a program's participants as processes, which stay alive between
+// executions. The engine is the same as in memory, and so is the order in which
+// it is told and asks; hence the same steps, numbers and verdicts.
+type processes struct {
+	e       *engine
+	g       *proc.Group
+	initial []byte
+	idle    []bool // waits for a Play
+	awaits  []evaluation
+}
+
+// evaluation is the last value of an Await's predicate, and what it was computed from.
+type evaluation struct {
+	true_  bool
+	reads  []uint32
+	values []uint64
+	some   bool // reads is complete
+}
+
+func newProcesses(prog *Program, o Options) (*processes, error) {
+	if err := validate(prog); err != nil {
+		return nil, err
+	}
+	g, err := proc.Start(prog, proc.Options{Handler: handler, Fine: o.Fine, Record: true, Pin: true})
+	if err != nil {
+		return nil, err
+	}
+	x := &processes{g: g, initial: append([]byte(nil), g.Region.Bytes()...),
+		idle: make([]bool, g.N()), awaits: make([]evaluation, g.N())}
+	x.e = newEngine(prog, g.Region.Schema(), g.Region.Data(), o)
+	x.e.await, x.e.kill = x.await, x.kill
+	for i := range x.idle {
+		x.idle[i] = true
+	}
+	return x, nil
+}
+
+func (x *processes) close() { x.g.Close() }
+
+func (x *processes) pids() []int {
+	var pids []int
+	for i := range x.e.parts {
+		pids = append(pids, int(x.g.Slot(i).Pid))
+	}
+	return pids
+}
+
+func (x *processes) execute(s strategy) {
+	e := x.e
+	e.strategy = s
+	copy(x.g.Region.Bytes(), x.initial)
+	e.reset()
+
+	for i := range e.parts {
+		if !x.idle[i] {
+			if err := x.g.Respawn(i); err != nil {
+				e.outcome, e.failure = failed, err
+				return
+			}
+		}
+		x.resume(i, proc.Play)
+	}
+	for next := e.advance(); next >= 0; next = e.advance() {
+		x.resume(next, proc.Go)
+	}
+	for i := range e.parts {
+		if p := &e.parts[i]; !x.idle[i] && p.status == alive {
+			x.command(i, proc.Abandon)
+			x.idle[i] = x.g.Slot(i).Message == proc.Ready
+		}
+	}
+}
+
+// resume lets a participant go until it announces, ends or dies.
+func (x *processes) resume(i int, command uint32) {
+	slot := x.g.Slot(i)
+	slot.Reply = x.e.parts[i].reply
+	x.idle[i] = false
+	x.command(i, command)
+	for slot.Message == proc.WakeQuery {
+		slot.Reply = uint64(x.e.wake(slot.Object, int(slot.Value)))
+		x.command(i, proc.Go)
+	}
+	switch slot.Message {
+	case proc.Announced:
+		p := &x.e.parts[i]
+		if !slot.GetOp(p.op, x.e.schema.Size) {
+			x.fail(fmt.Errorf("explore: P%d announced an operation that makes no sense", i))
+			return
+		}
+		x.evaluated(i)
+		x.e.announced(i)
+	case proc.Ended:
+		x.idle[i] = true
+		x.e.ended(i)
+	case proc.Panicked:
+		x.idle[i] = true
+		x.e.panicked(i, slot.GetText(), slot.GetDetail())
+	default:
+		x.e.parts[i].status = dead
+		x.fail(fmt.Errorf("explore: P%d, process %d, died: %v", i, x.g.Pid(i), describe(x.g, i)))
+	}
+}
+
+func (x *processes) fail(err error) {
+	if x.e.outcome == running {
+		x.e.outcome, x.e.failure = failed, err
+	}
+}
+
+func describe(g *proc.Group, i int) string {
+	s := g.Status(i)
+	if s.Signaled() {
+		return s.Signal().String()
+	}
+	return fmt.Sprintf("exit status %d", s.ExitStatus())
+}
+
+func (x *processes) command(i int, command uint32) {
+	slot := x.g.Slot(i)
+	if slot.Message == proc.Died {
+		return
+	}
+	slot.Command = command
+	slot.HandOver()
+}
+
+func (x *processes) kill(i int) error {
+	x.g.Kill(i)
+	x.idle[i] = false
+	return nil
+}
+
+// await is the value of an Await's predicate. It is evaluated again only when a
+// cell that it read has changed. The evaluation is the participant's, since the
+// predicate is a closure there; it is no step and no choice.
+func (x *processes) await(i int) bool {
+	v := &x.awaits[i]
+	changed := !v.some
+	for k, offset := range v.reads {
+		changed = changed || x.e.load64(offset) != v.values[k]
+	}
+	if changed {
+		x.command(i, proc.Evaluate)
+		x.evaluated(i)
+	}
+	return v.true_
+}
+
+func (x *processes) evaluated(i int) {
+	slot, v := x.g.Slot(i), &x.awaits[i]
+	v.true_, v.some = slot.True != 0, slot.NReads <= uint32(len(slot.Reads))
+	v.reads, v.values = v.reads[:0], v.values[:0]
+	for _, offset := range slot.Reads[:min(slot.NReads, uint32(len(slot.Reads)))] {
+		if offset < x.e.schema.Size {
+			v.reads = append(v.reads, offset)
+			v.values = append(v.values, x.e.load64(offset))
+		}
+	}
+	step.StateOf(x.e.parts[i].p).Reads = v.reads
+}
+
 func replayBetweenProcesses(prog *Program, sched Schedule, o Options, r *Result) (*replay, string, error) {
-	panic("todo")
+	x, err := newProcesses(prog, o)
+	if err != nil {
+		return nil, "", err
+	}
+	defer x.close()
+	rp := &replay{choices: sched.Choices}
+	x.e.recorder = &recorder{}
+	x.execute(rp)
+	if x.e.failure != nil {
+		return nil, "", x.e.failure
+	}
+	x.e.result(r)
+	r.Pids = x.pids()
+	return rp, mark(prog, x.g.Region.Schema()), nil
+}
+
+// remote is the driver in a participant's process: the decisions are the parent's.
+type remote struct {
+	slot       *proc.Slot
+	abandoning bool
+}
+
+// participate is what a participant's process does.
+func participate(self *proc.Self) {
+	r := &remote{slot: self.Slot}
+	step.Control(r, self.Fine)
+	step.Record(self.Record)
+	step.Run(self.P)
+	self.Slot.Message = proc.Ready
+	for {
+		if self.Slot.HandBack() == proc.Play {
+			step.StateOf(self.P).Reset()
+			r.play(self)
+		}
+		if r.abandoning {
+			r.abandoning, self.Slot.Message = false, proc.Ready
+		}
+	}
+}
+
+func (r *remote) play(self *proc.Self) {
+	defer func() {
+		switch v := recover(); v.(type) {
+		case nil, unwound:
+		default:
+			r.slot.SetText(fmt.Sprint(v))
+			r.slot.SetDetail(string(debug.Stack()))
+			r.slot.Message = proc.Panicked
+		}
+	}()
+	self.Program.Roles[self.P.ID()].Run(self.P, self.Region.Data())
+	r.slot.Message = proc.Ended
+}
+
+// Step implements [step.Driver].
+func (r *remote) Step(p *step.P) {
+	if r.abandoning {
+		panic(unwound{})
+	}
+	s := step.StateOf(p)
+	r.slot.SetOp(&s.Op)
+	r.evaluate(p)
+	r.slot.Message = proc.Announced
+	for {
+		switch r.slot.HandBack() {
+		case proc.Go:
+			s.Reply = r.slot.Reply
+			return
+		case proc.Evaluate:
+			r.evaluate(p)
+		default:
+			r.abandoning = true
+			panic(unwound{})
+		}
+	}
+}
+
+func (r *remote) evaluate(p *step.P) {
+	s := step.StateOf(p)
+	if s.Op.Kind != step.Await {
+		return
+	}
+	r.slot.True = 0
+	if s.Evaluate(p) {
+		r.slot.True = 1
+	}
+	r.slot.NReads = uint32(len(s.Reads))
+	copy(r.slot.Reads[:], s.Reads)
+}
+
+// Wake implements [step.Driver].
+func (r *remote) Wake(p *step.P, word uint32, n int) int {
+	r.slot.Message, r.slot.Object, r.slot.Value = proc.WakeQuery, word, uint64(n)
+	if r.slot.HandBack() != proc.Go {
+		r.abandoning = true
+		panic(unwound{})
+	}
+	return int(r.slot.Reply)
 }

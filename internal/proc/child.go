@@ -1,0 +1,88 @@
+package proc
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"github.com/interlock-go/interlock/internal/futex"
+	"github.com/interlock-go/interlock/internal/step"
+	"github.com/interlock-go/interlock/shm"
+)
+
+// environment is the variable that makes a process a participant.
+const environment = "INTERLOCK_PARTICIPANT"
+
+// order is what the parent tells a child.
+type order struct {
+	Handler string
+	Program string
+	Params  step.Params
+	Index   int
+	N       int
+	Fine    bool
+	Record  bool
+}
+
+// Self is the participant that this process is.
+type Self struct {
+	Program *step.Program
+	Region  *shm.Region
+	Slot    *Slot
+	P       *step.P
+	Fine    bool
+	Record  bool
+	gate    *uint32
+}
+
+// Init makes this process the participant that its parent started it as, and
+// does not return then. In every other process it does nothing. It comes first
+// in main or TestMain.
+func Init() {
+	text, ok := os.LookupEnv(environment)
+	if !ok {
+		return
+	}
+	os.Unsetenv(environment)
+	self, h, err := become(text)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "interlock: participant:", err)
+		os.Exit(3)
+	}
+	self.Slot.Pid = uint32(os.Getpid())
+	h(self)
+	os.Exit(0)
+}
+
+func become(text string) (*Self, Handler, error) {
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", environment, err)
+	}
+	h, build := handlers[o.Handler], builders[o.Program]
+	if h == nil || build == nil {
+		return nil, nil, fmt.Errorf("program %q or handler %q is not registered in this binary", o.Program, o.Handler)
+	}
+	prog, err := build(o.Params)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(prog.Roles) != o.N || o.Index < 0 || o.Index >= o.N {
+		return nil, nil, fmt.Errorf("program %s has %d roles, this is %d of %d", prog.Name, len(prog.Roles), o.Index, o.N)
+	}
+	region, err := shm.OpenFile(os.NewFile(3, "memfd"), shm.Layout{Struct: prog.Struct, Side: sideSize(o.N)})
+	if err != nil {
+		return nil, nil, err
+	}
+	step.Memory(region.Data(), uintptr(region.Schema().Size))
+	return &Self{Program: prog, Region: region, Slot: slotOf(region.Side(), o.Index), Fine: o.Fine, Record: o.Record,
+		P: step.NewP(o.Index, o.N, prog.Roles[o.Index].Name, prog.Params), gate: gateOf(region.Side())}, h, nil
+}
+
+// AwaitGate waits until the parent lets everybody go.
+func (s *Self) AwaitGate() {
+	for atomic.LoadUint32(s.gate) == 0 {
+		futex.Wait(s.gate, 0, futex.None)
+	}
+}

@@ -1,0 +1,145 @@
+package proc
+
+import (
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/interlock-go/interlock/internal/futex"
+	"github.com/interlock-go/interlock/internal/step"
+)
+
+// Slot is a participant's part of the control page.
+type Slot struct {
+	Wait step.WaitSlot // of a free run: what the participant sleeps on
+
+	// Turn says whose the rest of the slot is: mine (the parent's) or yours (the
+	// participant's). Who gives it away wakes the other and then waits; so at any
+	// time one of the two may touch the fields below.
+	Turn uint32
+	Pid  uint32 // as the participant itself wrote it
+
+	Command uint32 // parent → participant
+	Message uint32 // participant → parent
+
+	Reply uint64
+
+	Kind, Size, Pred           uint32
+	Object, Second, SleepOn    uint32
+	Call, CallPred, CallObject uint32
+	True                       uint32 // an Await's predicate holds
+	Value, Old                 uint64
+	Reads                      [8]uint32
+	NReads                     uint32
+	NText, NDetail             uint32
+	_                          uint32
+	Text                       [256]byte
+	Detail                     [4096]byte
+}
+
+const (
+	mine  = 0
+	yours = 1
+)
+
+// Commands of the parent.
+const (
+	Play     uint32 = iota + 1 // play the role from its beginning
+	Go                         // perform the announced operation
+	Evaluate                   // evaluate the predicate of the pending Await again
+	Abandon                    // unwind, and be ready for the next Play
+)
+
+// Messages of a participant.
+const (
+	Ready     uint32 = iota + 1 // has the memory, and waits for a Play
+	Announced                   // the slot holds the next operation
+	WakeQuery                   // in the middle of a step: wake Value sleepers of Object
+	Ended                       // the role has returned
+	Panicked                    // the role has panicked: Text, Detail
+	Died                        // written by the parent, when the process is reaped
+)
+
+// briefly is how long a hand-over waits where the scheduler of Go does not look:
+// longer than a switch between two processes of one processor takes, and far
+// shorter than the collector may be kept waiting.
+const briefly = 50 * time.Microsecond
+
+// HandOver gives the slot to the participant and waits until it is given back.
+func (s *Slot) HandOver() { s.give(yours); s.await(mine) }
+
+// HandBack gives the slot to the parent and waits for the next command.
+func (s *Slot) HandBack() uint32 { s.give(mine); s.await(yours); return s.Command }
+
+// Leave gives the slot to the parent for good.
+func (s *Slot) Leave() { s.give(mine) }
+
+func (s *Slot) give(to uint32) {
+	atomic.StoreUint32(&s.Turn, to)
+	futex.Wake(&s.Turn, 1)
+}
+
+func (s *Slot) await(turn uint32) {
+	for first := true; ; first = false {
+		v := atomic.LoadUint32(&s.Turn)
+		switch {
+		case v == turn:
+			return
+		case first:
+			futex.WaitBriefly(&s.Turn, v, briefly)
+		default:
+			futex.Wait(&s.Turn, v, futex.None)
+		}
+	}
+}
+
+// SetText stores a text, cut to what fits.
+func (s *Slot) SetText(text string) { s.NText = uint32(copy(s.Text[:], text)) }
+
+// SetDetail stores a longer text, cut to what fits.
+func (s *Slot) SetDetail(text string) { s.NDetail = uint32(copy(s.Detail[:], text)) }
+
+// GetText is the stored text. It believes no length that it reads.
+func (s *Slot) GetText() string { return string(s.Text[:min(s.NText, uint32(len(s.Text)))]) }
+
+// GetDetail is the stored longer text.
+func (s *Slot) GetDetail() string { return string(s.Detail[:min(s.NDetail, uint32(len(s.Detail)))]) }
+
+// SetOp stores an operation.
+func (s *Slot) SetOp(op *step.Op) {
+	s.Kind, s.Size, s.Pred = uint32(op.Kind), uint32(op.Size), uint32(op.Pred)
+	s.Object, s.Second, s.SleepOn = op.Object, op.Second, op.SleepOn
+	s.Call, s.CallPred, s.CallObject = uint32(op.Call), uint32(op.CallPred), op.CallObject
+	s.Value, s.Old = op.Value, op.Old
+	s.SetText(op.Position)
+}
+
+// GetOp reads an operation for a struct of the given size. False: it makes no
+// sense, and its writer is not to be believed.
+func (s *Slot) GetOp(op *step.Op, size uint32) bool {
+	*op = step.Op{Kind: step.Kind(s.Kind), Size: uint8(s.Size), Pred: step.Pred(s.Pred),
+		Object: s.Object, Second: s.Second, SleepOn: s.SleepOn,
+		Call: step.Kind(s.Call), CallPred: step.Pred(s.CallPred), CallObject: s.CallObject,
+		Value: s.Value, Old: s.Old}
+	if s.NText > 0 {
+		op.Position = s.GetText()
+	}
+	inside := func(offset uint32) bool { return offset == step.None || offset < size }
+	return op.Kind.Valid() && op.Call.Valid() && op.Pred.Valid() && op.CallPred.Valid() &&
+		(op.Pred == 0 || op.Object != step.None) &&
+		inside(op.Object) && inside(op.Second) && inside(op.SleepOn) && inside(op.CallObject)
+}
+
+// control is the control page: the gate of a free run, and the slots behind it.
+type control struct {
+	Gate uint32 // closed 0, open 1
+	_    [60]byte
+}
+
+func sideSize(n int) int { return int(unsafe.Sizeof(control{})) + n*int(unsafe.Sizeof(Slot{})) }
+
+func gateOf(side []byte) *uint32 { return &(*control)(unsafe.Pointer(&side[0])).Gate }
+
+func slotOf(side []byte, i int) *Slot {
+	return (*Slot)(unsafe.Pointer(&side[int(unsafe.Sizeof(control{}))+i*int(unsafe.Sizeof(Slot{}))]))
+}
