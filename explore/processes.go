@@ -44,11 +44,11 @@ type evaluation struct {
 	some   bool // reads is complete
 }
 
-func newProcesses(prog *Program, o Options) (*processes, error) {
+func newProcesses(prog *Program, o Options, record bool) (*processes, error) {
 	if err := validate(prog); err != nil {
 		return nil, err
 	}
-	g, err := proc.Start(prog, proc.Options{Handler: handler, Fine: o.Fine, Record: true, Pin: true})
+	g, err := proc.Start(prog, proc.Options{Handler: handler, Fine: o.Fine, Record: record, Pin: true})
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func (x *processes) evaluated(i int) {
 }
 
 func replayBetweenProcesses(prog *Program, sched Schedule, o Options, r *Result) (*replay, string, error) {
-	x, err := newProcesses(prog, o)
+	x, err := newProcesses(prog, o, true)
 	if err != nil {
 		return nil, "", err
 	}

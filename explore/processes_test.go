@@ -80,19 +80,3 @@ func TestAScheduleFoundInMemoryReplaysBetweenProcesses(t *testing.T) {
 	}
 }
 
-func BenchmarkProcesses(b *testing.B) {
-	x, err := newProcesses(waits, Options{}.withDefaults())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer x.close()
-	w := newRandomWalk(1)
-	b.ReportAllocs()
-	n := 0
-	b.ResetTimer()
-	for n < b.N {
-		w.begin()
-		x.execute(w)
-		n += x.e.steps
-	}
-}

@@ -60,10 +60,15 @@ const (
 	Died                        // written by the parent, when the process is reaped
 )
 
-// briefly is how long a hand-over waits where the scheduler of Go does not look:
-// longer than a switch between two processes of one processor takes, and far
-// shorter than the collector may be kept waiting.
-const briefly = 50 * time.Microsecond
+// sleeper marks a turn for which the other side sleeps. Where it is clear, giving
+// the turn away needs no wake: on one processor that saves most of them.
+const sleeper = 2
+
+// briefly is how long a hand-over waits where the scheduler of Go does not look.
+// It is far longer than a step takes, so that its timer is hardly ever the
+// processor's next one, which would have to be programmed. The collector may
+// have to wait that long for a participant whose step lasts.
+const briefly = 10 * time.Millisecond
 
 // HandOver gives the slot to the participant and waits until it is given back.
 func (s *Slot) HandOver() { s.give(yours); s.await(mine) }
@@ -75,20 +80,42 @@ func (s *Slot) HandBack() uint32 { s.give(mine); s.await(yours); return s.Comman
 func (s *Slot) Leave() { s.give(mine) }
 
 func (s *Slot) give(to uint32) {
-	atomic.StoreUint32(&s.Turn, to)
-	futex.Wake(&s.Turn, 1)
+	if atomic.SwapUint32(&s.Turn, to)&sleeper != 0 {
+		futex.Wake(&s.Turn, 1)
+	}
 }
 
+// await waits until the turn is the given one.
 func (s *Slot) await(turn uint32) {
-	for first := true; ; first = false {
+	for first := true; s.sleepUnless(turn, first); first = false {
+	}
+}
+
+// sleepUnless sleeps a while, and reports false if the turn is the given one already.
+func (s *Slot) sleepUnless(turn uint32, first bool) bool {
+	v := atomic.LoadUint32(&s.Turn)
+	switch {
+	case v&^sleeper == turn:
+		return false
+	case v&sleeper == 0 && !atomic.CompareAndSwapUint32(&s.Turn, v, v|sleeper):
+	case first:
+		futex.WaitBriefly(&s.Turn, v|sleeper, briefly)
+	default:
+		futex.Wait(&s.Turn, v|sleeper, futex.None)
+	}
+	return true
+}
+
+// awaitMine is await for the parent, with a deadline. False: it has passed.
+func (s *Slot) awaitMine(deadline futex.Deadline) bool {
+	for {
 		v := atomic.LoadUint32(&s.Turn)
 		switch {
-		case v == turn:
-			return
-		case first:
-			futex.WaitBriefly(&s.Turn, v, briefly)
-		default:
-			futex.Wait(&s.Turn, v, futex.None)
+		case v&^sleeper == mine:
+			return true
+		case v&sleeper == 0 && !atomic.CompareAndSwapUint32(&s.Turn, v, v|sleeper):
+		case futex.Wait(&s.Turn, v|sleeper, deadline) == futex.TimedOut:
+			return false
 		}
 	}
 }

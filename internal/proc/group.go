@@ -180,11 +180,8 @@ func (g *Group) spawn(i int) error {
 // awaitReady waits until a child has the memory.
 func (g *Group) awaitReady(i int) error {
 	c := g.children[i]
-	deadline := futex.After(patience)
-	for atomic.LoadUint32(&c.slot.Turn) == yours {
-		if futex.Wait(&c.slot.Turn, yours, deadline) == futex.TimedOut {
-			return fmt.Errorf("proc: start P%d: the process did not report in %v; does main or TestMain call Init first?", i, patience)
-		}
+	if !c.slot.awaitMine(futex.After(patience)) {
+		return fmt.Errorf("proc: start P%d: the process did not report in %v; does main or TestMain call Init first?", i, patience)
 	}
 	if c.slot.Message != Ready {
 		<-c.reaped
