@@ -46,7 +46,7 @@ type cells struct {
 func repeat[T any](n int, run func(p *P, s *T)) []Role[T] {
 	var roles []Role[T]
 	for i := range n {
-		roles = append(roles, Role[T]{fmt.Sprint(i), run})
+		roles = append(roles, Role[T]{Name: fmt.Sprint(i), Run: run})
 	}
 	return roles
 }
@@ -123,24 +123,24 @@ func TestDepthFirstCompletesOneExecutionATrace(t *testing.T) {
 		Flag shm.Cell[int64]
 	}
 	lostWakeup := New("lost-wakeup", Spec[flagged]{Roles: []Role[flagged]{
-		{"A", func(p *P, f *flagged) {
+		{Name: "A", Run: func(p *P, f *flagged) {
 			f.M.Lock()
 			if f.Flag.Get() == 0 {
 				f.C.Wait(&f.M)
 			}
 			f.M.Unlock()
 		}},
-		{"B", func(p *P, f *flagged) { f.Flag.Set(1); f.C.Signal() }},
+		{Name: "B", Run: func(p *P, f *flagged) { f.Flag.Set(1); f.C.Signal() }},
 	}})
 	rightWakeup := New("right-wakeup", Spec[flagged]{Roles: []Role[flagged]{
-		{"A", func(p *P, f *flagged) {
+		{Name: "A", Run: func(p *P, f *flagged) {
 			f.M.Lock()
 			for f.Flag.Get() == 0 {
 				f.C.Wait(&f.M)
 			}
 			f.M.Unlock()
 		}},
-		{"B", func(p *P, f *flagged) { f.M.Lock(); f.Flag.Set(1); f.C.Signal(); f.M.Unlock() }},
+		{Name: "B", Run: func(p *P, f *flagged) { f.M.Lock(); f.Flag.Set(1); f.C.Signal(); f.M.Unlock() }},
 	}})
 	waiters := func(n int, broadcast bool) *Program {
 		return New("waiters", Spec[flagged]{Roles: repeat(n+1, func(p *P, f *flagged) {

@@ -5,7 +5,7 @@
 // A program is a pointer-free shared struct and a role for each participant:
 //
 //	var transfer = explore.Register(explore.New("transfer", explore.Spec[Bank]{
-//		Roles:   []explore.Role[Bank]{{"alice", alice}, {"bob", bob}},
+//		Roles:   []explore.Role[Bank]{{Name: "alice", Run: alice}, {Name: "bob", Run: bob}},
 //		Finally: conserved,
 //	}))
 //

@@ -93,7 +93,7 @@ func (x *processes) execute(s strategy) {
 	for i := range e.parts {
 		if p := &e.parts[i]; !x.idle[i] && p.status == alive {
 			x.command(i, proc.Abandon)
-			x.idle[i] = x.g.Slot(i).Message == proc.Ready
+			x.idle[i] = x.g.Slot(i).Gone == 0
 		}
 	}
 }
@@ -104,12 +104,15 @@ func (x *processes) resume(i int, command uint32) {
 	slot.Reply = x.e.parts[i].reply
 	x.idle[i] = false
 	x.command(i, command)
-	for slot.Message == proc.WakeQuery {
+	for slot.Gone == 0 && slot.Message == proc.WakeQuery {
 		slot.Reply = uint64(x.e.wake(slot.Object, int(slot.Value)))
 		x.command(i, proc.Go)
 	}
-	switch slot.Message {
-	case proc.Announced:
+	switch {
+	case slot.Gone != 0:
+		x.e.parts[i].status = dead
+		x.fail(fmt.Errorf("explore: P%d, process %d, died: %v", i, x.g.Pid(i), describe(x.g, i)))
+	case slot.Message == proc.Announced:
 		p := &x.e.parts[i]
 		if !slot.GetOp(p.op, x.e.schema.Size) {
 			x.fail(fmt.Errorf("explore: P%d announced an operation that makes no sense", i))
@@ -117,15 +120,14 @@ func (x *processes) resume(i int, command uint32) {
 		}
 		x.evaluated(i)
 		x.e.announced(i)
-	case proc.Ended:
+	case slot.Message == proc.Ended:
 		x.idle[i] = true
 		x.e.ended(i)
-	case proc.Panicked:
+	case slot.Message == proc.Panicked:
 		x.idle[i] = true
 		x.e.panicked(i, slot.GetText(), slot.GetDetail())
 	default:
-		x.e.parts[i].status = dead
-		x.fail(fmt.Errorf("explore: P%d, process %d, died: %v", i, x.g.Pid(i), describe(x.g, i)))
+		x.fail(fmt.Errorf("explore: P%d sent message %d, which makes no sense", i, slot.Message))
 	}
 }
 
@@ -145,7 +147,7 @@ func describe(g *proc.Group, i int) string {
 
 func (x *processes) command(i int, command uint32) {
 	slot := x.g.Slot(i)
-	if slot.Message == proc.Died {
+	if slot.Gone != 0 {
 		return
 	}
 	slot.Command = command

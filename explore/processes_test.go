@@ -23,8 +23,8 @@ type pair struct {
 }
 
 var opposite = Register(New("opposite", Spec[pair]{Roles: []Role[pair]{
-	{"ab", func(p *P, s *pair) { s.A.Lock(); s.B.Lock(); s.Total.Set(1); s.B.Unlock(); s.A.Unlock() }},
-	{"ba", func(p *P, s *pair) { s.B.Lock(); s.A.Lock(); s.Total.Set(2); s.A.Unlock(); s.B.Unlock() }},
+	{Name: "ab", Run: func(p *P, s *pair) { s.A.Lock(); s.B.Lock(); s.Total.Set(1); s.B.Unlock(); s.A.Unlock() }},
+	{Name: "ba", Run: func(p *P, s *pair) { s.B.Lock(); s.A.Lock(); s.Total.Set(2); s.A.Unlock(); s.B.Unlock() }},
 }}))
 
 var unlocked = Register(New("unlocked", Spec[pair]{Roles: repeat(3, func(p *P, s *pair) { s.Total.Set(s.Total.Get() + 1) })}))
@@ -36,21 +36,21 @@ type cond struct {
 }
 
 var waits = Register(New("waits", Spec[cond]{Roles: []Role[cond]{
-	{"w", func(p *P, s *cond) {
+	{Name: "w", Run: func(p *P, s *cond) {
 		s.M.Lock()
 		for s.Flag.Get() == 0 {
 			s.C.Wait(&s.M)
 		}
 		s.M.Unlock()
 	}},
-	{"w", func(p *P, s *cond) {
+	{Name: "w", Run: func(p *P, s *cond) {
 		s.M.Lock()
 		for s.Flag.Get() == 0 {
 			s.C.Wait(&s.M)
 		}
 		s.M.Unlock()
 	}},
-	{"s", func(p *P, s *cond) { s.M.Lock(); s.Flag.Set(1); s.C.Signal(); s.M.Unlock() }},
+	{Name: "s", Run: func(p *P, s *cond) { s.M.Lock(); s.Flag.Set(1); s.C.Signal(); s.M.Unlock() }},
 }}))
 
 func TestAScheduleFoundInMemoryReplaysBetweenProcesses(t *testing.T) {
@@ -79,4 +79,3 @@ func TestAScheduleFoundInMemoryReplaysBetweenProcesses(t *testing.T) {
 		}
 	}
 }
-

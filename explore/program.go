@@ -2,8 +2,6 @@ package explore
 
 import (
 	"fmt"
-	"reflect"
-	"unsafe"
 
 	"github.com/interlock-go/interlock/internal/step"
 )
@@ -19,45 +17,13 @@ type Params = step.Params
 type Program = step.Program
 
 // Role is what one participant does with the shared struct.
-type Role[T any] struct {
-	Name string
-	Run  func(p *P, shared *T)
-}
+type Role[T any] = step.RoleOf[T]
 
 // Spec describes a program over a shared struct of type T.
-type Spec[T any] struct {
-	// Params are what P.Param answers. Optional.
-	Params Params
-	// Init makes the first state out of the zero T. Optional.
-	Init func(*T)
-	// Roles has one role for each participant.
-	Roles []Role[T]
-	// Always has to hold after every step. It reads the struct and changes nothing. Optional.
-	Always func(*T) error
-	// Finally has to hold when every participant has ended. Optional.
-	Finally func(*T) error
-}
+type Spec[T any] = step.Spec[T]
 
 // New makes a program. T holds cells and primitives, no pointers.
-func New[T any](name string, s Spec[T]) *Program {
-	prog := &Program{Name: name, Struct: reflect.TypeFor[T](), Params: s.Params,
-		Always: erase(s.Always), Finally: erase(s.Finally)}
-	if s.Init != nil {
-		prog.Init = func(shared unsafe.Pointer) { s.Init((*T)(shared)) }
-	}
-	for _, r := range s.Roles {
-		prog.Roles = append(prog.Roles, step.Role{Name: r.Name,
-			Run: func(p *P, shared unsafe.Pointer) { r.Run(p, (*T)(shared)) }})
-	}
-	return prog
-}
-
-func erase[T any](f func(*T) error) func(unsafe.Pointer) error {
-	if f == nil {
-		return nil
-	}
-	return func(shared unsafe.Pointer) error { return f((*T)(shared)) }
-}
+func New[T any](name string, s Spec[T]) *Program { return step.NewProgram(name, s) }
 
 // MaxParticipants bounds the participants of a program.
 const MaxParticipants = 128

@@ -18,11 +18,15 @@ type Slot struct {
 	// time one of the two may touch the fields below.
 	Turn uint32
 	Pid  uint32 // as the participant itself wrote it
+	Gone uint32 // written by the parent: the process has been reaped
+	_    uint32
 
 	Command uint32 // parent → participant
 	Message uint32 // participant → parent
 
 	Reply uint64
+
+	Began, Finished uint64 // of a free run, in nanoseconds of CLOCK_MONOTONIC
 
 	Kind, Size, Pred           uint32
 	Object, Second, SleepOn    uint32
@@ -57,7 +61,6 @@ const (
 	WakeQuery                   // in the middle of a step: wake Value sleepers of Object
 	Ended                       // the role has returned
 	Panicked                    // the role has panicked: Text, Detail
-	Died                        // written by the parent, when the process is reaped
 )
 
 // sleeper marks a turn for which the other side sleeps. Where it is clear, giving

@@ -169,7 +169,7 @@ func (g *Group) spawn(i int) error {
 	g.children[i] = c
 	go func() {
 		c.err = cmd.Wait()
-		c.slot.Message = Died
+		atomic.StoreUint32(&c.slot.Gone, 1)
 		c.slot.Leave() // on behalf of the dead
 		close(c.reaped)
 		g.died <- i
@@ -183,7 +183,7 @@ func (g *Group) awaitReady(i int) error {
 	if !c.slot.awaitMine(futex.After(patience)) {
 		return fmt.Errorf("proc: start P%d: the process did not report in %v; does main or TestMain call Init first?", i, patience)
 	}
-	if c.slot.Message != Ready {
+	if atomic.LoadUint32(&c.slot.Gone) != 0 {
 		<-c.reaped
 		return fmt.Errorf("proc: start P%d: the process ended before it reported: %v; does main or TestMain call Init first?", i, c.err)
 	}

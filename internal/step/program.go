@@ -29,3 +29,44 @@ type Role struct {
 	Name string
 	Run  func(p *P, shared unsafe.Pointer)
 }
+
+// RoleOf is a role with the type of its shared struct.
+type RoleOf[T any] struct {
+	Name string
+	Run  func(p *P, shared *T)
+}
+
+// Spec describes a program over a shared struct of type T.
+type Spec[T any] struct {
+	// Params are what P.Param answers. Optional.
+	Params Params
+	// Init makes the first state out of the zero T. Optional.
+	Init func(*T)
+	// Roles has one role for each participant.
+	Roles []RoleOf[T]
+	// Always has to hold after every step. It reads the struct and changes nothing. Optional.
+	Always func(*T) error
+	// Finally has to hold when every participant has ended. Optional.
+	Finally func(*T) error
+}
+
+// NewProgram makes a program out of its description.
+func NewProgram[T any](name string, s Spec[T]) *Program {
+	prog := &Program{Name: name, Struct: reflect.TypeFor[T](), Params: s.Params,
+		Always: erase(s.Always), Finally: erase(s.Finally)}
+	if s.Init != nil {
+		prog.Init = func(shared unsafe.Pointer) { s.Init((*T)(shared)) }
+	}
+	for _, r := range s.Roles {
+		prog.Roles = append(prog.Roles, Role{Name: r.Name,
+			Run: func(p *P, shared unsafe.Pointer) { r.Run(p, (*T)(shared)) }})
+	}
+	return prog
+}
+
+func erase[T any](f func(*T) error) func(unsafe.Pointer) error {
+	if f == nil {
+		return nil
+	}
+	return func(shared unsafe.Pointer) error { return f((*T)(shared)) }
+}
