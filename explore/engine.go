@@ -2,10 +2,12 @@ package explore
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"unsafe"
 
 	"github.com/interlock-go/interlock/internal/step"
+	"github.com/interlock-go/interlock/internal/waitgraph"
 	"github.com/interlock-go/interlock/shm"
 )
 
@@ -18,6 +20,7 @@ type engine struct {
 	prog     *Program
 	schema   *shm.Schema
 	base     unsafe.Pointer // of the struct, in the controller's mapping
+	initial  []byte         // the struct before the first step
 	parts    []part
 	strategy strategy
 	options  Options
@@ -81,21 +84,23 @@ type finding struct {
 	other    int // step of the other access of a race
 }
 
-func newEngine(prog *Program, schema *shm.Schema, base unsafe.Pointer, o Options) *engine {
-	e := &engine{prog: prog, schema: schema, base: base, options: o}
+func newEngine(prog *Program, region *shm.Region, o Options) *engine {
+	e := &engine{prog: prog, schema: region.Schema(), base: region.Data(), options: o,
+		initial: append([]byte(nil), region.Bytes()...)}
 	e.point.e = e
 	for i, r := range prog.Roles {
 		p := step.NewP(i, len(prog.Roles), r.Name, prog.Params)
 		e.parts = append(e.parts, part{p: p, op: &step.StateOf(p).Op})
 	}
 	if !o.NoRaces {
-		e.clocks = newClocks(len(e.parts), schema.Size)
+		e.clocks = newClocks(len(e.parts), e.schema.Size)
 	}
 	return e
 }
 
-// reset begins an execution. The executor has reset the memory.
+// reset begins an execution.
 func (e *engine) reset() {
+	copy(unsafe.Slice((*byte)(e.base), e.schema.Size), e.initial)
 	for i := range e.parts {
 		p := &e.parts[i]
 		p.status, p.asleep, p.reply = alive, false, 0
@@ -152,8 +157,8 @@ func (e *engine) ended(i int) {
 	if e.outcome != running {
 		return
 	}
-	if held := e.schema.Held(e.base, identity(i)); len(held) > 0 {
-		e.found(Violated, fmt.Sprintf("P%d ended while it holds %s", i, e.paths(held)), "")
+	if e.schema.Holds(e.base, identity(i)) {
+		e.found(Violated, fmt.Sprintf("P%d ended while it holds %s", i, strings.Join(e.held(i), " and ")), "")
 	}
 }
 
@@ -412,7 +417,7 @@ func (e *engine) pick(n int) int {
 func (e *engine) over() {
 	for i := range e.parts {
 		if e.parts[i].status == alive {
-			e.found(Deadlock, e.stuck(), "")
+			e.found(Deadlock, waitgraph.StandstillSentence(e.graph()), "")
 			return
 		}
 	}

@@ -22,7 +22,7 @@ func Explore(prog *Program, o Options) (*Result, error) {
 	defer m.close()
 
 	start := time.Now()
-	r := &Result{Verdict: Holds, program: prog}
+	r := &Result{Verdict: Holds}
 	s := &search{m: m, o: o, r: r}
 	for _, ph := range phases {
 		r.Strategy = ph.name
@@ -81,6 +81,7 @@ const progressEvery = 1024
 // run runs one phase and reports whether the search is over.
 func (s *search) run(ph phase) bool {
 	e := s.m.e
+	before := s.r.Executions
 	for n := 0; ph.strategy.begin(); n++ {
 		if n == ph.executions {
 			return false
@@ -108,6 +109,8 @@ func (s *search) run(ph phase) bool {
 		s.r.FoundAfter = s.r.Executions
 		return true
 	}
+	// Only what the exhaustive strategy did itself covers the instance.
+	s.r.Sampled, s.r.Executions = before, s.r.Executions-before
 	s.r.Exhausted = s.r.Limit == ""
 	return true
 }
@@ -147,7 +150,7 @@ func (m *memory) record(choices []Choice, r *Result) *replay {
 // result moves what the last execution came to into r.
 func (e *engine) result(r *Result) {
 	r.Steps, r.Trace = e.steps, e.recorder.events
-	r.columns = e.recorder.columnsOf(e)
+	r.trace = e.recorder.draw(e)
 	switch e.outcome {
 	case complete:
 		r.Verdict = Holds
@@ -178,7 +181,7 @@ func Replay(prog *Program, sched Schedule, o Options) (*Result, error) {
 	}
 	o.Steps = max(o.Steps, len(sched.Choices)+1)
 	start := time.Now()
-	r := &Result{Strategy: "replay", Executions: 1, Schedule: sched, program: prog}
+	r := &Result{Strategy: "replay", Executions: 1, Schedule: sched}
 	rp, own, err := replayIn(prog, sched, o, r)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,6 @@ import (
 type memory struct {
 	e          *engine
 	region     *shm.Region
-	initial    []byte
 	coroutines []coroutine
 
 	starting   bool // participants run up to their first announcement
@@ -55,8 +54,8 @@ func newMemory(prog *Program, o Options) (*memory, error) {
 	if prog.Init != nil {
 		prog.Init(region.Data())
 	}
-	m := &memory{region: region, initial: append([]byte(nil), region.Bytes()...)}
-	m.e = newEngine(prog, region.Schema(), region.Data(), o)
+	m := &memory{region: region}
+	m.e = newEngine(prog, region, o)
 	m.e.await = func(i int) bool {
 		p := m.e.parts[i].p
 		return step.StateOf(p).Evaluate(p)
@@ -87,7 +86,6 @@ func (m *memory) close() {
 func (m *memory) execute(s strategy) {
 	e := m.e
 	e.strategy = s
-	copy(m.region.Bytes(), m.initial)
 	e.reset()
 	step.Record(e.recorder != nil)
 

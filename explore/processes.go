@@ -29,11 +29,10 @@ func init() { proc.Handle(handler, participate) }
 // executions. The engine is the same as in memory, and so is the order in which
 // it is told and asks; hence the same steps, numbers and verdicts.
 type processes struct {
-	e       *engine
-	g       *proc.Group
-	initial []byte
-	idle    []bool // waits for a Play
-	awaits  []evaluation
+	e      *engine
+	g      *proc.Group
+	idle   []bool // waits for a Play
+	awaits []evaluation
 }
 
 // evaluation is the last value of an Await's predicate, and what it was computed from.
@@ -52,9 +51,8 @@ func newProcesses(prog *Program, o Options, record bool) (*processes, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &processes{g: g, initial: append([]byte(nil), g.Region.Bytes()...),
-		idle: make([]bool, g.N()), awaits: make([]evaluation, g.N())}
-	x.e = newEngine(prog, g.Region.Schema(), g.Region.Data(), o)
+	x := &processes{g: g, idle: make([]bool, g.N()), awaits: make([]evaluation, g.N())}
+	x.e = newEngine(prog, g.Region, o)
 	x.e.await, x.e.kill = x.await, x.kill
 	for i := range x.idle {
 		x.idle[i] = true
@@ -75,7 +73,6 @@ func (x *processes) pids() []int {
 func (x *processes) execute(s strategy) {
 	e := x.e
 	e.strategy = s
-	copy(x.g.Region.Bytes(), x.initial)
 	e.reset()
 
 	for i := range e.parts {

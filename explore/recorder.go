@@ -23,8 +23,7 @@ func (r *recorder) reset(e *engine) {
 func (r *recorder) before(e *engine, c Choice) {
 	op := *e.parts[c.N].op
 	ev := Event{Step: e.steps, Participant: c.N, Position: op.Position}
-	ev.switched = e.last >= 0 && e.last != c.N
-	if ev.switched {
+	if e.last >= 0 && e.last != c.N {
 		ev.why = r.why(e)
 	}
 	switch c.Kind {
@@ -33,9 +32,9 @@ func (r *recorder) before(e *engine, c Choice) {
 	case Kill:
 		op = step.Op{Kind: step.Kill, Object: step.None, Second: step.None}
 	}
-	ev.Operation, ev.op = op.Kind.String(), op.Object
+	ev.Operation = op.Kind.String()
 	if op.Object != step.None {
-		ev.Object, ev.touches = e.schema.Path(op.Object), true
+		ev.Object = e.schema.Path(op.Object)
 	}
 	switch op.Kind {
 	case step.Set, step.Store, step.Swap, step.Add, step.CompareAndSwap:
@@ -57,15 +56,15 @@ func (r *recorder) before(e *engine, c Choice) {
 func (r *recorder) why(e *engine) string {
 	switch p := &e.parts[e.last]; {
 	case p.status == ended:
-		return "ended"
+		return fmt.Sprintf("P%d has ended", e.last)
 	case p.status == dead:
-		return "dead"
+		return fmt.Sprintf("P%d is dead", e.last)
 	case p.asleep:
-		return "sleeps"
+		return fmt.Sprintf("P%d sleeps", e.last)
 	case !e.enabled(e.last):
-		return "blocked"
+		return fmt.Sprintf("P%d is blocked", e.last)
 	}
-	return "preempted"
+	return fmt.Sprintf("P%d is preempted", e.last)
 }
 
 // after notes the state that a step left.

@@ -21,11 +21,8 @@ type Event struct {
 	Value       string `json:"value,omitempty"`
 	Position    string `json:"position,omitempty"`
 
-	state    []byte // of the shared struct, after the step
-	why      string // why the processor switched to this participant
-	op       uint32 // offset of the object
-	touches  bool   // the object's value is worth a column
-	switched bool
+	state []byte // of the shared struct, after the step
+	why   string // why the processor switched to this participant
 }
 
 // Result is what a search or a replay found.
@@ -38,6 +35,7 @@ type Result struct {
 
 	Strategy   string
 	Executions int  // complete ones, and the one with the finding
+	Sampled    int  // executions of a sampler before an exhaustive search, if that ended
 	Cut        int  // executions left early because an equivalent one is covered
 	FoundAfter int  // executions to the first finding
 	Exhausted  bool // every execution of the instance was covered
@@ -51,8 +49,7 @@ type Result struct {
 	Trace    []Event
 	Pids     []int // of the processes, as each wrote its own into the region
 
-	program *Program
-	columns columns
+	trace trace
 }
 
 // Options says how to search or replay.

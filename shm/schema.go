@@ -30,6 +30,8 @@ type Field struct {
 type Schema struct {
 	Size   uint32
 	Fields []Field
+
+	holdable []Field // those that have an owner
 }
 
 // maxSchema bounds the schema's text in a region's header.
@@ -53,6 +55,11 @@ func SchemaOf(t reflect.Type) (*Schema, error) {
 	}
 	if len(s.String()) > maxSchema {
 		return nil, fmt.Errorf("shm: schema %v: too many fields", t)
+	}
+	for _, f := range s.Fields {
+		if f.object != nil && f.object.Owner != nil {
+			s.holdable = append(s.holdable, f)
+		}
 	}
 	return s, nil
 }
@@ -208,14 +215,24 @@ func number(k reflect.Kind, b []byte) string {
 	return fmt.Sprint(u)
 }
 
+// Holds reports whether an identity holds any object in mem.
+func (s *Schema) Holds(mem unsafe.Pointer, identity uint32) bool {
+	for n := range s.holdable {
+		f := &s.holdable[n]
+		for i := range f.Count {
+			if f.object.Owner(unsafe.Add(mem, f.Offset+i*f.Size)) == identity {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Held returns the offsets of all objects in mem that an identity holds.
 func (s *Schema) Held(mem unsafe.Pointer, identity uint32) []uint32 {
 	var held []uint32
-	for n := range s.Fields {
-		f := &s.Fields[n]
-		if f.object == nil || f.object.Owner == nil {
-			continue
-		}
+	for n := range s.holdable {
+		f := &s.holdable[n]
 		for i := range f.Count {
 			at := f.Offset + i*f.Size
 			if f.object.Owner(unsafe.Add(mem, at)) == identity {

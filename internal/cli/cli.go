@@ -1,0 +1,135 @@
+// Package cli is the interlock command: flags and subcommands, one file each.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/interlock-go/interlock/internal/run"
+	"github.com/interlock-go/interlock/problems/all"
+)
+
+func init() { run.Register(all.Catalogue) }
+
+// The exit statuses.
+const (
+	exitHolds   = 0 // every verdict is as it should be
+	exitFound   = 1 // something else was found
+	exitUsage   = 2
+	exitMachine = 3 // the machine's fault: no such system call, no permission
+)
+
+// usageError is the user's fault.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errFound ends a command whose verdict is not as it should be. It has been reported.
+var errFound = errors.New("found")
+
+// Main runs the command that the arguments name and exits. In a process that was
+// started as a participant it plays that instead.
+func Main() {
+	run.Init()
+	os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// MainFor is the main of a program for one problem: PROBLEM [VARIANT] [flags of
+// interlock run].
+func MainFor(problem string) {
+	run.Init()
+	args := os.Args[1:]
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		problem += "/" + args[0]
+		args = args[1:]
+	}
+	os.Exit(Run(append([]string{"run", problem}, args...), os.Stdout, os.Stderr))
+}
+
+// Run runs a command and returns its exit status.
+func Run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := notify()
+	defer stop()
+	root := &cobra.Command{
+		Use:           "interlock",
+		Short:         "Synchronization between processes: run it, search for what breaks it, replay that between processes",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q%s", args[0], meant(nearest(args[0], commandNames(cmd))))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	root.AddCommand(listCommand(), showCommand(), runCommand(), compareCommand(), exploreCommand(), replayCommand())
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+
+	err := root.ExecuteContext(ctx)
+	var interrupted signalError
+	if errors.As(context.Cause(ctx), &interrupted) {
+		fmt.Fprintln(stderr, "interlock: interrupted")
+		return 128 + int(interrupted.signal)
+	}
+	switch {
+	case err == nil:
+		return exitHolds
+	case errors.Is(err, errFound):
+		return exitFound
+	}
+	fmt.Fprintln(stderr, "interlock:", err)
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	return exitMachine
+}
+
+func commandNames(root *cobra.Command) []string {
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	return names
+}
+
+// signalError is why a context was cancelled.
+type signalError struct{ signal syscall.Signal }
+
+func (e signalError) Error() string { return e.signal.String() }
+
+// notify returns a context that SIGINT and SIGTERM cancel, so that commands end
+// as they do otherwise: processes reaped, memory unmapped.
+func notify() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case s := <-signals:
+			cancel(signalError{s.(syscall.Signal)})
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(nil)
+	}
+}

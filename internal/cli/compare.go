@@ -1,0 +1,325 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aymanbagabas/go-udiff"
+	"github.com/spf13/cobra"
+
+	"github.com/interlock-go/interlock/explore"
+	"github.com/interlock-go/interlock/problems"
+)
+
+func compareCommand() *cobra.Command {
+	var asJSON bool
+	var c comparison
+	cmd := &cobra.Command{
+		Use:   "compare PROBLEM [BROKEN FIXED]",
+		Short: "Broken beside fixed: what happens on processes and in the search, the diff, the failing schedule",
+		Args:  between(1, 3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if c.broken, c.fixed, err = pair(args); err != nil {
+				return err
+			}
+			if c.times < 1 {
+				return usagef("--runs %d: at least 1", c.times)
+			}
+			if c.run, err = c.broken.params(cmd.Flags(), false); err != nil {
+				return err
+			}
+			if c.search, err = c.broken.params(cmd.Flags(), true); err != nil {
+				return err
+			}
+			if err := c.compare(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			if asJSON {
+				err = writeJSON(cmd.OutOrStdout(), c.json())
+			} else {
+				err = c.write(cmd.OutOrStdout())
+			}
+			if err == nil && !c.asDeclared() {
+				err = errFound
+			}
+			return err
+		},
+	}
+	parameters(cmd.Flags())
+	cmd.Flags().IntVar(&c.times, "runs", 5, "runs of each between processes")
+	cmd.Flags().DurationVar(&c.timeout, "timeout", 10*time.Second, "of one run")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// pair finds what is to be compared: what is named, what mends what is named, or the problem's own pair.
+func pair(args []string) (broken, fixed target, err error) {
+	t, err := find(args[0])
+	if err != nil {
+		return t, t, err
+	}
+	p, names := t.problem, t.problem.Pair
+	if t.variant != nil {
+		args = append([]string{p.Name, t.variant.Name}, args[1:]...)
+	}
+	if len(args) > 1 {
+		b, err := findVariant(p, args[1])
+		if err != nil {
+			return t, t, err
+		}
+		names = [2]string{args[1], b.Fixed}
+	}
+	if len(args) > 2 {
+		names[1] = args[2]
+	}
+	broken, fixed = target{p, p.Variant(names[0])}, target{p, nil}
+	if !broken.variant.Broken() {
+		return t, t, usagef("%s is not broken; name a broken variant first", p.FullName(broken.variant))
+	}
+	if fixed.variant, err = findVariant(p, names[1]); err != nil {
+		return t, t, err
+	}
+	if fixed.variant.Broken() {
+		return t, t, usagef("%s is broken; name a right variant second", p.FullName(fixed.variant))
+	}
+	return broken, fixed, nil
+}
+
+// comparison is a broken variant beside a fixed one.
+type comparison struct {
+	broken, fixed target
+	run, search   problems.Params
+	times         int
+	timeout       time.Duration
+
+	sides   [2]side
+	diff    string
+	refusal refusal
+}
+
+// side is what one of the two did.
+type side struct {
+	runs     []report
+	failures int
+	search   *explore.Result
+}
+
+// refusal is where the fixed variant does not follow the broken one's schedule.
+type refusal struct {
+	Step int    `json:"step"`
+	Why  string `json:"why"`
+}
+
+func (c *comparison) targets() [2]target { return [2]target{c.broken, c.fixed} }
+
+func (c *comparison) compare(ctx context.Context, stderr io.Writer) error {
+	for i, t := range c.targets() {
+		s := &c.sides[i]
+		for range c.times {
+			r, err := t.free(ctx, c.run, c.timeout)
+			if err != nil {
+				return err
+			}
+			if r.Verdict != explore.Holds {
+				s.failures++
+			}
+			s.runs = append(s.runs, r)
+		}
+		show, done := progress(stderr)
+		var err error
+		s.search, err = explore.Explore(t.program(c.search), explore.Options{
+			Seed: 1, Shortest: t.variant.Broken(), Progress: show, Stop: ctx.Done()})
+		done()
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if err := c.makeDiff(); err != nil {
+		return err
+	}
+	return c.tryOnFixed()
+}
+
+// asDeclared reports whether the broken variant fails as the catalogue says and the fixed one holds.
+func (c *comparison) asDeclared() bool {
+	b, f := &c.sides[0], &c.sides[1]
+	return string(b.search.Verdict) == c.broken.variant.Found && f.search.Verdict == explore.Holds && f.failures == 0
+}
+
+func (c *comparison) makeDiff() error {
+	var text [2]string
+	for i, t := range c.targets() {
+		var err error
+		if text[i], err = t.problem.Solution(t.variant); err != nil {
+			return err
+		}
+	}
+	unified, err := udiff.ToUnified(c.broken.variant.Name, c.fixed.variant.Name, text[0], udiff.Lines(text[0], text[1]), 1)
+	if err != nil {
+		return fmt.Errorf("compare %s: diff: %w", c.broken.problem.Name, err)
+	}
+	c.diff = unified
+	return nil
+}
+
+// tryOnFixed replays the failing schedule on the fixed variant. It is refused
+// where a participant cannot go, or else where it is about to do something else.
+func (c *comparison) tryOnFixed() error {
+	failing := c.sides[0].search
+	if len(failing.Schedule.Choices) == 0 {
+		return nil
+	}
+	sched := failing.Schedule
+	r, err := explore.Replay(c.fixed.program(c.search), sched, explore.Options{})
+	var d *explore.Divergence
+	switch {
+	case errors.As(err, &d):
+		c.refusal = refusal{d.Step, fmt.Sprintf("the schedule wants %s, but %s", d.Expected, d.Found)}
+		return nil
+	case err != nil && !errors.Is(err, explore.ErrForeign):
+		return err
+	}
+	for i, ev := range r.Trace {
+		if i < len(failing.Trace) && ev.String() != failing.Trace[i].String() {
+			c.refusal = refusal{ev.Step, fmt.Sprintf("P%d does not %s, but %s", ev.Participant, failing.Trace[i], third(ev))}
+			return nil
+		}
+	}
+	c.refusal = refusal{0, "it is followed to its end and breaks nothing"}
+	return nil
+}
+
+func third(ev explore.Event) string { return "is at: " + ev.String() }
+
+// replayLine is the line to paste.
+func (c *comparison) replayLine() string {
+	return fmt.Sprintf("interlock replay %s %s%s --processes", c.broken.problem.FullName(c.broken.variant),
+		c.sides[0].search.Schedule, c.broken.flagsOf(c.search, true))
+}
+
+func (c *comparison) write(w io.Writer) error {
+	p := c.broken.problem
+	fmt.Fprintf(w, "%s: %s\nPromise: %s.\n\n", p.Name, p.Title, p.Promise)
+	fmt.Fprintf(w, "%s (%s): %s\n%s (right): %s\n\n", c.broken.variant.Name, c.broken.variant.Class, c.broken.variant.Why,
+		c.fixed.variant.Name, c.fixed.variant.Why)
+
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "\t%s\t%s\n", c.broken.variant.Name, c.fixed.variant.Name)
+	row := func(name string, f func(s *side) string) {
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", name, f(&c.sides[0]), f(&c.sides[1]))
+	}
+	row(fmt.Sprintf("on %d real processes", c.run["participants"]), func(s *side) string { return fmt.Sprintf("%d runs", len(s.runs)) })
+	row("  failed", func(s *side) string {
+		return fmt.Sprintf("%d (%d %%)", s.failures, 100*s.failures/len(s.runs))
+	})
+	row("  verdicts", func(s *side) string { return s.verdicts() })
+	row("  "+p.Unit+" a second", func(s *side) string { return s.rate() })
+	row(fmt.Sprintf("in the search, %d participants", c.search["participants"]), func(s *side) string { return string(s.search.Verdict) })
+	row("  executions", func(s *side) string {
+		if s.search.Exhausted {
+			return "all " + count(s.search.Executions)
+		}
+		return count(s.search.Executions)
+	})
+	row("  steps, seconds", func(s *side) string { return fmt.Sprintf("%s, %.3f", count(s.search.TotalSteps), s.search.Seconds) })
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, r := range c.sides[0].runs {
+		if r.Verdict != explore.Holds {
+			fmt.Fprintf(w, "\nOn real processes: %s: %s\n", r.Verdict, r.Finding)
+			break
+		}
+	}
+	fmt.Fprintf(w, "\nThe lesson:\n%s\n", indent(c.diff))
+	failing := c.sides[0].search
+	if len(failing.Schedule.Choices) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "The shortest failing schedule found, %d steps:\n%s\n\n", failing.Steps, failing.Summary())
+	if err := failing.WriteTrace(w); err != nil {
+		return err
+	}
+	at := fmt.Sprintf("refused at step %d: ", c.refusal.Step)
+	if c.refusal.Step == 0 {
+		at = ""
+	}
+	_, err := fmt.Fprintf(w, "\nThe same schedule on %s: %s%s.\n\nReplay it between real processes:\n  %s\n",
+		c.fixed.variant.Name, at, c.refusal.Why, c.replayLine())
+	return err
+}
+
+func (s *side) verdicts() string {
+	var parts []string
+	for _, v := range []explore.Verdict{explore.Holds, explore.Violated, explore.Deadlock, explore.Unknown} {
+		n := 0
+		for _, r := range s.runs {
+			if r.Verdict == v {
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d × %s", n, v))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (s *side) perSecond() float64 {
+	sum, n := 0.0, 0
+	for _, r := range s.runs {
+		if r.PerSecond > 0 {
+			sum += r.PerSecond
+			n++
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return sum / float64(n)
+}
+
+func (s *side) rate() string {
+	if r := s.perSecond(); r > 0 {
+		return count(int(r))
+	}
+	return "-"
+}
+
+func indent(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString("  " + line)
+	}
+	return b.String()
+}
+
+func (c *comparison) json() any {
+	type oneSide struct {
+		Variant   string   `json:"variant"`
+		Runs      int      `json:"runs"`
+		Failures  int      `json:"failures"`
+		PerSecond float64  `json:"units_per_second"`
+		Free      []report `json:"free"`
+		Search    report   `json:"search"`
+	}
+	describe := func(t target, s *side) oneSide {
+		return oneSide{t.variant.Name, len(s.runs), s.failures, s.perSecond(), s.runs, t.report("explored", c.search, s.search)}
+	}
+	failing := c.sides[0].search
+	return map[string]any{
+		"problem": c.broken.problem.Name, "as_declared": c.asDeclared(), "units": c.broken.problem.Unit,
+		"broken": describe(c.broken, &c.sides[0]), "fixed": describe(c.fixed, &c.sides[1]),
+		"diff": c.diff, "schedule": failing.Schedule.String(), "verdict": failing.Verdict, "finding": failing.Finding,
+		"steps": failing.Steps, "refused": c.refusal, "replay": c.replayLine(),
+	}
+}
