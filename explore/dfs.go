@@ -51,8 +51,9 @@ func (d *depthFirst) choose(pt *Point) int {
 	if i < d.used {
 		n := &d.nodes[i]
 		if !same(n.alternatives, pt.Alternatives) {
-			panic(fmt.Sprintf("explore: the program is not deterministic: at step %d the alternatives were %v and now are %v",
-				pt.Step, n.alternatives, pt.Alternatives))
+			pt.fail(fmt.Errorf("explore: %s is not deterministic: at step %d the choice was among %v, and in another execution that began alike among %v",
+				pt.e.prog.Name, pt.Step, n.alternatives, pt.Alternatives))
+			return -1
 		}
 		if i == d.used-1 {
 			d.inherit(n, pt)
@@ -120,12 +121,13 @@ func (d *depthFirst) inherit(n *node, pt *Point) {
 		return
 	}
 	d.carry = n.sleep
+	ran := pt.op(c.N)
 	for j, t := range n.tried {
-		if a := n.alternatives[j]; t && a.Kind == Run && j != n.chosen {
+		// The siblings of a resume may have been passed over, not explored: they do not sleep.
+		if a := n.alternatives[j]; t && a.Kind == Run && j != n.chosen && ran.Kind != step.Resume {
 			d.carry.add(a.N)
 		}
 	}
-	ran := pt.op(c.N)
 	for q := range pt.e.parts {
 		if d.carry.has(q) && step.Dependent(ran, pt.op(q)) {
 			d.carry.remove(q)

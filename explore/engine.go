@@ -11,6 +11,30 @@ import (
 	"github.com/interlock-go/interlock/shm"
 )
 
+// executor makes the participants of one program go, execution after execution.
+// The engine decides; the executor owns what it decides about.
+type executor interface {
+	// execute runs one execution to its outcome.
+	execute(strategy)
+	// engine is the controller, which has the outcome.
+	engine() *engine
+	// pids are the participants' processes, nil in memory.
+	pids() []int
+	close()
+}
+
+// newExecutor starts the participants where the options say. record says that
+// executions are to be recorded, with positions.
+func newExecutor(prog *Program, o Options, record bool) (executor, error) {
+	if err := validate(prog); err != nil {
+		return nil, err
+	}
+	if o.Processes {
+		return newProcesses(prog, o, record)
+	}
+	return newMemory(prog, o)
+}
+
 // engine is the controller of one program: it knows what each participant has
 // announced, asks the strategy who goes, does what the kernel would do (queues of
 // sleepers, wakes), and judges. How a participant is made to go is the
@@ -212,7 +236,7 @@ func (e *engine) advance() int {
 		e.point.Step, e.point.Last, e.point.Alternatives = e.steps+1, e.last, e.alternatives
 		i := e.strategy.choose(&e.point)
 		if i < 0 {
-			e.outcome = cut
+			e.leave()
 			break
 		}
 		c := e.alternatives[i]
@@ -223,6 +247,13 @@ func (e *engine) advance() int {
 		}
 	}
 	return -1
+}
+
+// leave ends the execution because the strategy wants no more of it.
+func (e *engine) leave() {
+	if e.outcome == running {
+		e.outcome = cut
+	}
 }
 
 // collect lists what can be chosen now, and reports whether anybody can run.
@@ -406,7 +437,7 @@ func (e *engine) pick(n int) int {
 	e.point.Step, e.point.Last, e.point.Alternatives = e.steps, e.last, alternatives
 	v := e.strategy.choose(&e.point)
 	if v < 0 {
-		e.outcome = cut
+		e.leave()
 		return 0 // the step goes on, and the execution is left after it
 	}
 	e.choices = append(e.choices, alternatives[v])

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Explore searches for an execution that breaks the program, in memory. An error
+// Explore searches for an execution that breaks the program, in memory or, with
+// Options.Processes, between processes. An error
 // is about the program or the options, not about what was found. Whatever is
 // found is replayed once more with positions, and shortened.
 func Explore(prog *Program, o Options) (*Result, error) {
@@ -15,24 +16,40 @@ func Explore(prog *Program, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := newMemory(prog, o)
+	x, err := newExecutor(prog, o, false)
 	if err != nil {
 		return nil, err
 	}
-	defer m.close()
+	defer func() {
+		if x != nil {
+			x.close()
+		}
+	}()
 
 	start := time.Now()
 	r := &Result{Verdict: Holds}
-	s := &search{m: m, o: o, r: r}
+	s := &search{x: x, o: o, r: r}
 	for _, ph := range phases {
 		r.Strategy = ph.name
-		if s.run(ph) || r.Exhausted {
+		over, err := s.run(ph)
+		if err != nil {
+			return nil, err
+		}
+		if over {
 			break
 		}
 	}
-	if s.best != nil {
-		s.report()
-	} else if !r.Exhausted {
+	switch {
+	case s.best != nil:
+		s.shorten()
+		// Once more, with positions; a search itself has no time for them.
+		r.Schedule = Schedule{Fine: o.Fine, Program: x.engine().mark(), Choices: s.best}
+		x.close()
+		x = nil
+		if err := recordAnew(prog, o, s.best, r); err != nil {
+			return nil, err
+		}
+	case !r.Exhausted:
 		r.Verdict = Unknown
 		if r.Limit == "" {
 			r.Limit = fmt.Sprintf("%d executions", o.Executions)
@@ -68,51 +85,49 @@ func plan(o Options) ([]phase, error) {
 
 // search is a search under way.
 type search struct {
-	m    *memory
+	x    executor
 	o    Options
 	r    *Result
 	best []Choice // of the shortest execution with a finding so far
-	step int
 }
 
 // progressEvery is how many executions lie between two reports of progress.
 const progressEvery = 1024
 
 // run runs one phase and reports whether the search is over.
-func (s *search) run(ph phase) bool {
-	e := s.m.e
+func (s *search) run(ph phase) (bool, error) {
+	e := s.x.engine()
 	before := s.r.Executions
 	for n := 0; ph.strategy.begin(); n++ {
 		if n == ph.executions {
-			return false
+			return false, nil
 		}
 		if n%progressEvery == 0 && s.interrupted() {
 			s.r.Limit = "an interrupt"
-			return true
+			return true, nil
 		}
-		s.m.execute(ph.strategy)
+		s.x.execute(ph.strategy)
 		ph.strategy.end()
 		s.r.TotalSteps += e.steps
 		switch e.outcome {
+		case failed:
+			return true, e.failure
 		case cut:
 			s.r.Cut++
-		case limited:
-			s.r.Executions++
-			s.r.Limit = fmt.Sprintf("%d steps in one execution", s.o.Steps)
-		default:
-			s.r.Executions++
-		}
-		if e.outcome != found {
 			continue
+		case limited:
+			s.r.Limit = fmt.Sprintf("%d steps in one execution", s.o.Steps)
 		}
-		s.best, s.step = append([]Choice(nil), e.choices...), e.steps
-		s.r.FoundAfter = s.r.Executions
-		return true
+		s.r.Executions++
+		if e.outcome == found {
+			s.best, s.r.FoundAfter = append([]Choice(nil), e.choices...), s.r.Executions
+			return true, nil
+		}
 	}
 	// Only what the exhaustive strategy did itself covers the instance.
 	s.r.Sampled, s.r.Executions = before, s.r.Executions-before
 	s.r.Exhausted = s.r.Limit == ""
-	return true
+	return true, nil
 }
 
 func (s *search) interrupted() bool {
@@ -127,24 +142,29 @@ func (s *search) interrupted() bool {
 	}
 }
 
-// report shortens the finding and replays it with positions.
-func (s *search) report() {
-	if s.o.Shortest {
-		s.seekShorter()
+// recordAnew records the choices on an executor of its own, which is slow for its positions.
+func recordAnew(prog *Program, o Options, choices []Choice, r *Result) error {
+	x, err := newExecutor(prog, o, true)
+	if err != nil {
+		return err
 	}
-	s.best = s.shrink(s.best)
-	s.m.record(s.best, s.r)
-	s.r.Schedule = Schedule{Fine: s.o.Fine, Program: mark(s.m.e.prog, s.m.region.Schema()), Choices: s.best}
+	defer x.close()
+	_, err = record(x, choices, r)
+	return err
 }
 
 // record runs the choices with the recorder on and fills the result.
-func (m *memory) record(choices []Choice, r *Result) *replay {
-	rp := &replay{choices: choices}
-	m.e.recorder = &recorder{}
-	m.execute(rp)
-	m.e.result(r)
-	m.e.recorder = nil
-	return rp
+func record(x executor, choices []Choice, r *Result) (*replay, error) {
+	e, rp := x.engine(), &replay{choices: choices}
+	e.recorder = &recorder{}
+	x.execute(rp)
+	defer func() { e.recorder = nil }()
+	if e.outcome == failed {
+		return nil, e.failure
+	}
+	e.result(r)
+	r.Pids = x.pids()
+	return rp, nil
 }
 
 // result moves what the last execution came to into r.
@@ -182,10 +202,16 @@ func Replay(prog *Program, sched Schedule, o Options) (*Result, error) {
 	o.Steps = max(o.Steps, len(sched.Choices)+1)
 	start := time.Now()
 	r := &Result{Strategy: "replay", Executions: 1, Schedule: sched}
-	rp, own, err := replayIn(prog, sched, o, r)
+	x, err := newExecutor(prog, o, true)
 	if err != nil {
 		return nil, err
 	}
+	defer x.close()
+	rp, err := record(x, sched.Choices, r)
+	if err != nil {
+		return nil, err
+	}
+	own := x.engine().mark()
 	r.TotalSteps, r.Seconds = r.Steps, time.Since(start).Seconds()
 	if rp.diverged != nil {
 		if own != sched.Program {
@@ -203,17 +229,4 @@ func Replay(prog *Program, sched Schedule, o Options) (*Result, error) {
 		return r, &Divergence{Step: r.Steps + 1, Expected: "that the execution is over", Found: "that participants can still run"}
 	}
 	return r, nil
-}
-
-// replayIn replays where the options say, and returns the program's own mark.
-func replayIn(prog *Program, sched Schedule, o Options, r *Result) (*replay, string, error) {
-	if o.Processes {
-		return replayBetweenProcesses(prog, sched, o, r)
-	}
-	m, err := newMemory(prog, o)
-	if err != nil {
-		return nil, "", err
-	}
-	defer m.close()
-	return m.record(sched.Choices, r), mark(prog, m.region.Schema()), nil
 }

@@ -41,9 +41,6 @@ type unwound struct{}
 var searching gosync.Bool
 
 func newMemory(prog *Program, o Options) (*memory, error) {
-	if err := validate(prog); err != nil {
-		return nil, err
-	}
 	region, err := shm.NewHeap(shm.Layout{Struct: prog.Struct})
 	if err != nil {
 		return nil, err
@@ -71,6 +68,9 @@ func newMemory(prog *Program, o Options) (*memory, error) {
 	}
 	return m, nil
 }
+
+func (m *memory) engine() *engine { return m.e }
+func (m *memory) pids() []int     { return nil }
 
 func (m *memory) close() {
 	for i := range m.coroutines {

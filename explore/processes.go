@@ -44,9 +44,6 @@ type evaluation struct {
 }
 
 func newProcesses(prog *Program, o Options, record bool) (*processes, error) {
-	if err := validate(prog); err != nil {
-		return nil, err
-	}
 	g, err := proc.Start(prog, proc.Options{Handler: handler, Fine: o.Fine, Record: record, Pin: true})
 	if err != nil {
 		return nil, err
@@ -60,7 +57,8 @@ func newProcesses(prog *Program, o Options, record bool) (*processes, error) {
 	return x, nil
 }
 
-func (x *processes) close() { x.g.Close() }
+func (x *processes) engine() *engine { return x.e }
+func (x *processes) close()          { x.g.Close() }
 
 func (x *processes) pids() []int {
 	var pids []int
@@ -184,23 +182,6 @@ func (x *processes) evaluated(i int) {
 		}
 	}
 	step.StateOf(x.e.parts[i].p).Reads = v.reads
-}
-
-func replayBetweenProcesses(prog *Program, sched Schedule, o Options, r *Result) (*replay, string, error) {
-	x, err := newProcesses(prog, o, true)
-	if err != nil {
-		return nil, "", err
-	}
-	defer x.close()
-	rp := &replay{choices: sched.Choices}
-	x.e.recorder = &recorder{}
-	x.execute(rp)
-	if x.e.failure != nil {
-		return nil, "", x.e.failure
-	}
-	x.e.result(r)
-	r.Pids = x.pids()
-	return rp, mark(prog, x.g.Region.Schema()), nil
 }
 
 // remote is the driver in a participant's process: the decisions are the parent's.

@@ -3,11 +3,10 @@ package explore
 import (
 	"fmt"
 	"hash/fnv"
-	"sort"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/interlock-go/interlock/shm"
 )
 
 // Schedule is the sequence of choices that makes one execution, and what it was
@@ -192,20 +191,15 @@ const markLength = 6
 
 // mark identifies what a schedule is valid for: the struct's schema, the roles
 // and the parameters. Changes of the code show up as a divergence.
-func mark(prog *Program, schema *shm.Schema) string {
+func (e *engine) mark() string {
 	h := fnv.New64a()
-	fmt.Fprintln(h, prog.Name)
-	fmt.Fprintln(h, schema)
-	for _, r := range prog.Roles {
+	fmt.Fprintln(h, e.prog.Name)
+	fmt.Fprintln(h, e.schema)
+	for _, r := range e.prog.Roles {
 		fmt.Fprintln(h, r.Name)
 	}
-	names := make([]string, 0, len(prog.Params))
-	for name := range prog.Params {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		fmt.Fprintln(h, name, prog.Params[name])
+	for _, name := range slices.Sorted(maps.Keys(e.prog.Params)) {
+		fmt.Fprintln(h, name, e.prog.Params[name])
 	}
 	return fmt.Sprintf("%016x", h.Sum64())[:markLength]
 }

@@ -1,27 +1,40 @@
 package explore
 
-import "github.com/interlock-go/interlock/internal/step"
+import (
+	"slices"
 
-// seekShorter walks at random for an execution with a finding in fewer steps.
+	"github.com/interlock-go/interlock/internal/step"
+)
+
+// shorten makes the finding's schedule shorter and easier to read.
+func (s *search) shorten() {
+	s.best = s.shrink(s.best)
+	if s.o.Shortest {
+		s.seekShorter()
+	}
+}
+
+// seeks is how many random executions are spent on a shorter finding.
+const seeks = 5000
+
+// seekShorter walks at random for an execution with a finding of the same kind in fewer steps.
 func (s *search) seekShorter() {
-	e := s.m.e
+	e, walk := s.x.engine(), newRandomWalk(s.o.Seed+1)
+	verdict := Verdict("")
+	if _, f := s.try(s.best); f != nil {
+		verdict = f.verdict
+	}
 	limit := e.options.Steps
-	walk := newRandomWalk(s.o.Seed + 1)
-	for range 5000 {
-		if s.step <= 1 {
-			break
-		}
-		e.options.Steps = s.step - 1
+	defer func() { e.options.Steps = limit }()
+	for n := 0; n < seeks && steps(s.best) > 1; n++ {
+		e.options.Steps = steps(s.best) - 1
 		walk.begin()
-		s.m.execute(walk)
+		s.x.execute(walk)
 		s.r.TotalSteps += e.steps
-		if e.outcome == found && e.steps < s.step {
-			if shorter := s.shrink(append([]Choice(nil), e.choices...)); len(shorter) > 0 {
-				s.best, s.step = shorter, steps(shorter)
-			}
+		if e.outcome == found && e.finding.verdict == verdict {
+			s.best = s.shrink(append([]Choice(nil), e.choices...))
 		}
 	}
-	e.options.Steps = limit
 }
 
 func steps(choices []Choice) int {
@@ -35,60 +48,80 @@ func steps(choices []Choice) int {
 }
 
 // shrink makes a failing schedule easier to read while it fails in the same way:
-// first without the steps that the failure does not depend on, then with fewer
-// switches between participants. Every candidate is run.
+// without the steps that the failure does not depend on, without stretches that
+// it can do without, and with fewer switches. Every candidate is run.
 func (s *search) shrink(choices []Choice) []Choice {
 	rp, f := s.try(choices)
 	if f == nil {
-		return choices // it does not fail again: not deterministic, which record will say
+		return choices // it does not fail again: the program is not deterministic, which the replay will say
 	}
 	choices = choices[:rp.at]
-	if past := s.causalPast(choices); len(past) < len(choices) {
-		if rp, g := s.try(past); g != nil && g.verdict == f.verdict {
-			choices = past[:rp.at]
+	// better tries a candidate and takes it over if it fails alike.
+	better := func(candidate []Choice) bool {
+		rp, g := s.try(candidate)
+		if g == nil || g.verdict != f.verdict {
+			return false
 		}
+		candidate = candidate[:rp.at]
+		if less(candidate, choices) {
+			choices = append([]Choice(nil), candidate...)
+			return true
+		}
+		return false
 	}
-	for better := true; better; {
-		better = false
-		blocks := blocksOf(choices)
-	search:
-		for i := 1; i < len(blocks); i++ {
-			for j := i - 2; j >= 0; j-- {
-				if blocks[j].who != blocks[i].who {
-					continue
-				}
-				for _, candidate := range [][]block{moved(blocks, i, j+1), moved(blocks, j, i-1)} {
-					flat := flatten(candidate)
-					rp, g := s.try(flat)
-					if g != nil && g.verdict == f.verdict && len(blocksOf(flat[:rp.at])) < len(blocks) {
-						choices, better = append([]Choice(nil), flat[:rp.at]...), true
-						break search
-					}
-				}
-				break
-			}
-		}
+	better(s.causalPast(choices))
+	for s.improve(blocksOf(choices), better) {
 	}
 	return choices
+}
+
+// less orders schedules by steps, then by switches.
+func less(a, b []Choice) bool {
+	if m, n := steps(a), steps(b); m != n {
+		return m < n
+	}
+	return len(blocksOf(a)) < len(blocksOf(b))
+}
+
+// improve tries to leave out a stretch, and to join two stretches of one participant.
+func (s *search) improve(blocks []block, better func([]Choice) bool) bool {
+	for i := range blocks {
+		if better(flatten(slices.Delete(slices.Clone(blocks), i, i+1))) {
+			return true
+		}
+	}
+	for i := range blocks {
+		for j := i - 2; j >= 0; j-- {
+			if blocks[j].who != blocks[i].who {
+				continue
+			}
+			if better(flatten(moved(blocks, i, j+1))) || better(flatten(moved(blocks, j, i-1))) {
+				return true
+			}
+			break
+		}
+	}
+	return false
 }
 
 // try replays choices and returns the finding, nil if there is none. A Pick that
 // became needless makes the replay diverge, and the candidate is dropped.
 func (s *search) try(choices []Choice) (*replay, *finding) {
 	rp := &replay{choices: choices}
-	s.m.execute(rp)
-	s.r.TotalSteps += s.m.e.steps
-	if s.m.e.outcome != found {
+	s.x.execute(rp)
+	e := s.x.engine()
+	s.r.TotalSteps += e.steps
+	if e.outcome != found {
 		return rp, nil
 	}
-	return rp, s.m.e.finding
+	return rp, e.finding
 }
 
 // causalPast leaves out the steps on which the last one does not depend.
 func (s *search) causalPast(choices []Choice) []Choice {
-	e := s.m.e
+	e := s.x.engine()
 	e.recorder = &recorder{}
-	s.m.execute(&replay{choices: choices})
+	s.x.execute(&replay{choices: choices})
 	ops, who := e.recorder.ops, e.recorder.who
 	e.recorder = nil
 	keep := make([]bool, len(ops))
@@ -138,9 +171,8 @@ func blocksOf(choices []Choice) []block {
 
 // moved takes block from and inserts it so that it is at index to.
 func moved(bs []block, from, to int) []block {
-	out := append([]block(nil), bs[:from]...)
-	out = append(out, bs[from+1:]...)
-	return append(out[:to:to], append([]block{bs[from]}, out[to:]...)...)
+	rest := slices.Delete(slices.Clone(bs), from, from+1)
+	return slices.Insert(rest, to, bs[from])
 }
 
 func flatten(bs []block) []Choice {

@@ -43,6 +43,9 @@ type Point struct {
 	e *engine
 }
 
+// fail ends the search with an error.
+func (p *Point) fail(err error) { p.e.outcome, p.e.failure = failed, err }
+
 // op is the operation that a participant has pending.
 func (p *Point) op(participant int) *step.Op { return p.e.parts[participant].op }
 

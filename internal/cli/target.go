@@ -59,11 +59,12 @@ func findOne(name string) (target, error) {
 	return t, err
 }
 
-// nearest is the candidate that is most like name. What shares half of nothing is no candidate.
+// nearest is the candidate that name is most like, or most like the beginning of.
 func nearest(name string, candidates []string) string {
 	best, distance := "", 0
 	for _, c := range candidates {
-		if d := levenshtein.ComputeDistance(name, c); best == "" || d < distance {
+		d := min(levenshtein.ComputeDistance(name, c), 1+levenshtein.ComputeDistance(name, c[:min(len(name), len(c))]))
+		if best == "" || d < distance {
 			best, distance = c, d
 		}
 	}

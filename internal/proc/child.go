@@ -60,7 +60,7 @@ func become(text string) (*Self, Handler, error) {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", environment, err)
 	}
-	h, build := handlers[o.Handler], builders[o.Program]
+	h, build := handler(o.Handler), builder(o.Program)
 	if h == nil || build == nil {
 		return nil, nil, fmt.Errorf("program %q or handler %q is not registered in this binary", o.Program, o.Handler)
 	}

@@ -26,7 +26,8 @@ type Group struct {
 
 	orders   []order
 	children []*child
-	pinned   int // the processor that all of them run on, -1
+	pinned   int         // the processor that all of them run on, -1
+	unpinned unix.CPUSet // of the thread that called Start, before
 	died     chan int
 }
 
@@ -67,7 +68,7 @@ func Start(prog *step.Program, o Options) (*Group, error) {
 	}
 	g := &Group{Region: region, Prog: prog, children: make([]*child, n), pinned: -1, died: make(chan int, 2*n)}
 	if o.Pin {
-		if g.pinned, err = pin(); err != nil {
+		if g.pinned, err = pin(&g.unpinned); err != nil {
 			region.Close()
 			return nil, err
 		}
@@ -144,7 +145,7 @@ func (g *Group) Close() {
 	}
 	g.Region.Close()
 	if g.pinned >= 0 {
-		unpin()
+		unpin(&g.unpinned)
 	}
 }
 
@@ -226,17 +227,15 @@ func start(cmd *exec.Cmd, processor int) error {
 	return <-done
 }
 
-var unpinned unix.CPUSet // of the controller's thread, before pin
-
 // pin binds the calling thread to the processor it runs on, and the goroutine to the thread.
-func pin() (int, error) {
+func pin(before *unix.CPUSet) (int, error) {
 	runtime.LockOSThread()
 	var cpu, node uint32
 	if err := getcpu(&cpu, &node); err != nil {
 		runtime.UnlockOSThread()
 		return -1, fmt.Errorf("proc: pin: getcpu: %w", err)
 	}
-	if err := unix.SchedGetaffinity(0, &unpinned); err != nil {
+	if err := unix.SchedGetaffinity(0, before); err != nil {
 		runtime.UnlockOSThread()
 		return -1, fmt.Errorf("proc: pin: get affinity: %w", err)
 	}
@@ -246,8 +245,8 @@ func pin() (int, error) {
 	return int(cpu), nil
 }
 
-func unpin() {
-	_ = unix.SchedSetaffinity(0, &unpinned)
+func unpin(before *unix.CPUSet) {
+	_ = unix.SchedSetaffinity(0, before)
 	runtime.UnlockOSThread()
 }
 

@@ -22,7 +22,7 @@ var Problem = problems.Problem{
 	Unit:    "additions",
 	Parameters: []problems.Parameter{
 		{Name: "participants", Doc: "processes that count", Run: 4, Search: 2, Min: 2, Max: 64},
-		{Name: "rounds", Doc: "additions of each", Run: 100_000, Search: 1, Min: 1, Max: 1_000_000_000},
+		{Name: "rounds", Doc: "additions of each", Run: 1_000_000, Search: 1, Min: 1, Max: 1_000_000_000},
 	},
 	Work: func(p problems.Params) int { return p["participants"] * p["rounds"] },
 	Text: text,

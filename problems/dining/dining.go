@@ -26,7 +26,7 @@ var Problem = problems.Problem{
 	Unit:    "meals",
 	Parameters: []problems.Parameter{
 		{Name: "participants", Doc: "philosophers", Run: 5, Search: 3, Min: 2, Max: Max},
-		{Name: "rounds", Doc: "meals of each", Run: 20_000, Search: 1, Min: 1, Max: 1_000_000_000},
+		{Name: "rounds", Doc: "meals of each", Run: 1_000_000, Search: 1, Min: 1, Max: 1_000_000_000},
 	},
 	Work: func(p problems.Params) int { return p["participants"] * p["rounds"] },
 	Text: text,

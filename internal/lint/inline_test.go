@@ -1,0 +1,55 @@
+package lint
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The fast paths cost a call less where the compiler inlines them, which is a
+// third of an uncontended Lock. Its budget is 80; Lock is close to it.
+func TestFastPathsAreInlined(t *testing.T) {
+	declared := compile(t, root+"/sync")
+	for _, method := range []string{"Lock", "TryLock", "Unlock"} {
+		if !strings.Contains(declared, ": can inline (*Mutex)."+method+" ") {
+			t.Errorf("the compiler does not inline (*Mutex).%s:\n%s", method, about(declared, "inline (*Mutex)."+method))
+		}
+	}
+
+	// The same where somebody uses it; generic cells only exist there.
+	used := compile(t, "./testdata/inlined")
+	for _, call := range []string{
+		"sync.(*Mutex).Lock", "sync.(*Mutex).TryLock", "sync.(*Mutex).Unlock",
+		"word.(*Word).FastLock", "word.(*Word).FastUnlock",
+		"shm.(*Cell[int64]).Get", "shm.(*Cell[int64]).Set",
+		"shm.(*Cell[uint32]).Get", "shm.(*Cell[uint32]).Set",
+	} {
+		if !strings.Contains(used, "inlining call to "+call+"\n") {
+			t.Errorf("the compiler does not inline the call of %s in testdata/inlined", call)
+		}
+	}
+}
+
+// compile builds a package and returns what the compiler says of its inlining;
+// of a package that has not changed the go command repeats what it said.
+func compile(t *testing.T, folder string) string {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("no go command: ", err)
+	}
+	out, err := exec.Command("go", "build", "-gcflags=-m=2", folder).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return string(out)
+}
+
+func about(text, what string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, what) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
