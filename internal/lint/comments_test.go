@@ -52,13 +52,6 @@ func undocumented(decl ast.Decl) (names []*ast.Ident) {
 			if spec.Name.IsExported() && spec.Doc == nil && g.Doc == nil {
 				names = append(names, spec.Name)
 			}
-			if i, ok := spec.Type.(*ast.InterfaceType); ok && spec.Name.IsExported() {
-				for _, m := range i.Methods.List {
-					if m.Doc == nil && m.Comment == nil && len(m.Names) > 0 && m.Names[0].IsExported() {
-						names = append(names, m.Names[0])
-					}
-				}
-			}
 		case *ast.ValueSpec:
 			for _, name := range spec.Names {
 				if name.IsExported() && spec.Doc == nil && spec.Comment == nil && (g.Doc == nil || g.Tok == token.VAR && len(g.Specs) > 1) {
