@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/interlock-go/interlock/internal/step"
 )
@@ -28,6 +29,7 @@ type depthFirst struct {
 
 type node struct {
 	alternatives []Choice
+	print        uint64 // of what they were about to do
 	tried        []bool
 	chosen       int
 	sleep        set
@@ -50,9 +52,9 @@ func (d *depthFirst) choose(pt *Point) int {
 	d.depth++
 	if i < d.used {
 		n := &d.nodes[i]
-		if !same(n.alternatives, pt.Alternatives) {
-			pt.fail(fmt.Errorf("explore: %s is not deterministic: at step %d the choice was among %v, and in another execution that began alike among %v",
-				pt.e.prog.Name, pt.Step, n.alternatives, pt.Alternatives))
+		if !slices.Equal(n.alternatives, pt.Alternatives) || n.print != pt.print() {
+			pt.fail(fmt.Errorf("explore: %s is not deterministic: at step %d participants are about to do something else than in another execution that began alike",
+				pt.e.prog.Name, pt.Step))
 			return -1
 		}
 		if i == d.used-1 {
@@ -67,6 +69,7 @@ func (d *depthFirst) choose(pt *Point) int {
 	n := &d.nodes[d.used]
 	d.used++
 	n.alternatives = append(n.alternatives[:0], pt.Alternatives...)
+	n.print = pt.print()
 	n.tried = n.tried[:0]
 	for range n.alternatives {
 		n.tried = append(n.tried, false)
@@ -151,16 +154,4 @@ func (d *depthFirst) end() {
 		d.used--
 	}
 	d.finished = true
-}
-
-func same(a, b []Choice) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -40,7 +40,7 @@ func Explore(prog *Program, o Options) (*Result, error) {
 		}
 	}
 	switch {
-	case s.best != nil:
+	case r.FoundAfter > 0:
 		s.shorten()
 		// Once more, with positions; a search itself has no time for them.
 		r.Schedule = Schedule{Fine: o.Fine, Program: x.engine().mark(), Choices: s.best}

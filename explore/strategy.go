@@ -43,6 +43,19 @@ type Point struct {
 	e *engine
 }
 
+// print is a fingerprint of the operations that the alternatives would perform.
+func (p *Point) print() uint64 {
+	h := uint64(14695981039346656037) // FNV-1a
+	for _, c := range p.Alternatives {
+		if c.Kind == Run {
+			op := p.op(c.N)
+			h = (h ^ uint64(op.Kind)) * 1099511628211
+			h = (h ^ uint64(op.Object)) * 1099511628211
+		}
+	}
+	return h
+}
+
 // fail ends the search with an error.
 func (p *Point) fail(err error) { p.e.outcome, p.e.failure = failed, err }
 

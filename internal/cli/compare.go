@@ -175,7 +175,7 @@ func (c *comparison) makeDiff() error {
 // where a participant cannot go, or else where it is about to do something else.
 func (c *comparison) tryOnFixed() error {
 	failing := c.sides[0].search
-	if len(failing.Schedule.Choices) == 0 {
+	if failing.FoundAfter == 0 {
 		return nil
 	}
 	sched := failing.Schedule
@@ -242,7 +242,7 @@ func (c *comparison) write(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "\nThe lesson:\n%s\n", indent(c.diff))
 	failing := c.sides[0].search
-	if len(failing.Schedule.Choices) == 0 {
+	if failing.FoundAfter == 0 {
 		return nil
 	}
 	fmt.Fprintf(w, "The shortest failing schedule found, %d steps:\n%s\n\n", failing.Steps, failing.Summary())

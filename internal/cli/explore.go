@@ -58,7 +58,7 @@ func exploreCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(out, "\n%s\n", searched(r))
-			if len(r.Schedule.Choices) > 0 {
+			if r.FoundAfter > 0 {
 				fmt.Fprintf(out, "replay    interlock replay %s %s%s --processes\n", args[0], r.Schedule, t.flagsOf(params, true))
 			}
 			return verdict(r.Verdict)
