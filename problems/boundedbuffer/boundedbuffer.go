@@ -43,7 +43,7 @@ type Buffer[T any] interface {
 	Init(capacity int)
 	Put(item int64)
 	Take() int64
-	ring() *Ring
+	Observe() *Ring
 }
 
 // New makes the programs of a solution.
@@ -71,12 +71,12 @@ func New[T any, B Buffer[T]]() func(string, problems.Params) *problems.Program {
 			}
 			spec.Roles = append(spec.Roles, problems.Role[T]{Name: "consumer", Run: func(p *problems.P, t *T) {
 				for range share {
-					B(t).ring().taken[i] += B(t).Take()
+					B(t).Observe().taken[i] += B(t).Take()
 				}
 			}})
 		}
-		spec.Always = func(t *T) error { return B(t).ring().check() }
-		spec.Finally = func(t *T) error { return B(t).ring().conserved(int64(total)) }
+		spec.Always = func(t *T) error { return B(t).Observe().check() }
+		spec.Finally = func(t *T) error { return B(t).Observe().conserved(int64(total)) }
 		return problems.NewProgram(name, spec)
 	}
 }

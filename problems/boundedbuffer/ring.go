@@ -57,7 +57,8 @@ func (r *Ring) Remove() int64 {
 	return item
 }
 
-func (r *Ring) ring() *Ring { return r }
+// Observe is for the oracle.
+func (r *Ring) Observe() *Ring { return r }
 
 func (r *Ring) check() error {
 	switch {

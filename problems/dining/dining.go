@@ -48,7 +48,8 @@ func (s *Seats) Eat(p *problems.P) {
 	s.Used[right].Set(s.Used[right].Get() + 1)
 }
 
-func (s *Seats) seats() *Seats { return s }
+// Observe is for the oracle.
+func (s *Seats) Observe() *Seats { return s }
 
 // Forks are the numbers of the forks at a participant's left and right.
 func Forks(p *problems.P) (left, right int) { return p.ID(), (p.ID() + 1) % p.N() }
@@ -57,7 +58,7 @@ func Forks(p *problems.P) (left, right int) { return p.ID(), (p.ID() + 1) % p.N(
 type Table[T any] interface {
 	*T
 	Init(philosophers int)
-	seats() *Seats
+	Observe() *Seats
 }
 
 // New makes the programs of a solution whose participants all play one role.
@@ -71,7 +72,7 @@ func New[T any, B Table[T]](philosopher func(*problems.P, *T)) func(string, prob
 		}
 		spec.Finally = func(t *T) error {
 			for i := range n {
-				if got, expected := B(t).seats().Used[i].Get(), int64(2*rounds); got != expected {
+				if got, expected := B(t).Observe().Used[i].Get(), int64(2*rounds); got != expected {
 					return fmt.Errorf("fork %d was used %d times, expected %d: two philosophers had it at once", i, got, expected)
 				}
 			}
