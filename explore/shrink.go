@@ -128,7 +128,7 @@ func (s *search) causalPast(choices []Choice) []Choice {
 	for i := len(ops) - 1; i >= 0; i-- {
 		keep[i] = i == len(ops)-1
 		for j := i + 1; j < len(ops) && !keep[i]; j++ {
-			keep[i] = keep[j] && (who[i] == who[j] || step.Dependent(&ops[i], &ops[j]))
+			keep[i] = keep[j] && (who[i] == who[j] || step.Dependent(&ops[i], &ops[j]) || wakes(&ops[i], &ops[j]))
 		}
 	}
 	var past []Choice
@@ -142,6 +142,11 @@ func (s *search) causalPast(choices []Choice) []Choice {
 		}
 	}
 	return past
+}
+
+// wakes reports whether a is a wake on the word from whose queue b returns.
+func wakes(a, b *step.Op) bool {
+	return a.Kind == step.FutexWake && b.Kind == step.Resume && a.Object == b.Object
 }
 
 // block is a stretch of choices of one participant.

@@ -95,7 +95,12 @@ func (s *Semaphore) TryWait() bool {
 // Post adds a permit and wakes one of those who sleep. It does not block.
 func (s *Semaphore) Post() error {
 	step.Enter(step.Post, unsafe.Pointer(s), 0)
-	defer step.Leave()
+	err := s.post()
+	step.Leave()
+	return err
+}
+
+func (s *Semaphore) post() error {
 	for {
 		state := s.data.Load()
 		if permits(state) == Max {

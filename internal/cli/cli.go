@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -113,6 +114,9 @@ type signalError struct{ signal syscall.Signal }
 
 func (e signalError) Error() string { return e.signal.String() }
 
+// grace is how long a command may take to end after a signal.
+const grace = 3 * time.Second
+
 // notify returns a context that SIGINT and SIGTERM cancel, so that commands end
 // as they do otherwise: processes reaped, memory unmapped.
 func notify() (context.Context, func()) {
@@ -124,6 +128,13 @@ func notify() (context.Context, func()) {
 		select {
 		case s := <-signals:
 			cancel(signalError{s.(syscall.Signal)})
+			select {
+			case <-time.After(grace):
+				// Something does not come back, such as a role that loops
+				// without a step. The kernel kills our participants with us.
+				os.Exit(128 + int(s.(syscall.Signal)))
+			case <-done:
+			}
 		case <-done:
 		}
 	}()

@@ -49,7 +49,7 @@ func exploreCommand() *cobra.Command {
 			}
 			out := cmd.OutOrStdout()
 			if asJSON {
-				if err := writeJSON(out, t.report("explored", params, r)); err != nil {
+				if err := writeJSON(out, t.report(modeOf(o.Processes), params, r)); err != nil {
 					return err
 				}
 				return verdict(r.Verdict)
@@ -74,8 +74,17 @@ func exploreCommand() *cobra.Command {
 	f.IntVar(&o.Spurious, "spurious", 0, "spurious wakeups of an execution, at most")
 	f.IntVar(&o.Kills, "kills", 0, "kills of an execution, at most")
 	f.BoolVar(&o.Shortest, "shortest", false, "go on after a finding for a shorter one")
+	f.BoolVar(&o.Processes, "processes", false, "search between real processes, some 100 times slower")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// modeOf names the mode of a search or a replay.
+func modeOf(processes bool) string {
+	if processes {
+		return "stepped"
+	}
+	return "explored"
 }
 
 // searched says what a search did.

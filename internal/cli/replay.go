@@ -28,10 +28,6 @@ func replayCommand() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			mode := "explored"
-			if processes {
-				mode = "stepped"
-			}
 			r, err := explore.Replay(t.program(params), sched, explore.Options{Processes: processes})
 			if errors.As(err, new(*explore.Divergence)) || errors.Is(err, explore.ErrForeign) {
 				return usageError{err}
@@ -41,7 +37,7 @@ func replayCommand() *cobra.Command {
 			}
 			out := cmd.OutOrStdout()
 			if asJSON {
-				err = writeJSON(out, t.report(mode, params, r))
+				err = writeJSON(out, t.report(modeOf(processes), params, r))
 			} else {
 				err = r.Write(out)
 				if processes {

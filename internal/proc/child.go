@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/interlock-go/interlock/internal/futex"
 	"github.com/interlock-go/interlock/internal/step"
@@ -13,6 +14,9 @@ import (
 
 // environment is the variable that makes a process a participant.
 const environment = "INTERLOCK_PARTICIPANT"
+
+// memory is the descriptor at which a child finds the shared memory.
+const memory = 3
 
 // order is what the parent tells a child.
 type order struct {
@@ -71,7 +75,8 @@ func become(text string) (*Self, Handler, error) {
 	if len(prog.Roles) != o.N || o.Index < 0 || o.Index >= o.N {
 		return nil, nil, fmt.Errorf("program %s has %d roles, this is %d of %d", prog.Name, len(prog.Roles), o.Index, o.N)
 	}
-	region, err := shm.OpenFile(os.NewFile(3, "memfd"), shm.Layout{Struct: prog.Struct, Side: sideSize(o.N)})
+	syscall.CloseOnExec(memory)
+	region, err := shm.OpenFile(os.NewFile(memory, "memfd"), shm.Layout{Struct: prog.Struct, Side: sideSize(o.N)})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -43,7 +43,11 @@ func never() bool { return false }
 
 var (
 	diesHolding = program("dies-holding",
-		func(_ *explore.P, s *shared) { s.Mu.Lock(); s.Flag.Store(1); _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) },
+		func(_ *explore.P, s *shared) {
+			s.Mu.Lock()
+			s.Flag.Store(1)
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		},
 		func(p *explore.P, s *shared) { p.Await(func() bool { return s.Flag.Load() == 1 }); s.Mu.Lock() })
 
 	diesFree = program("dies-free",

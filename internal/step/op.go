@@ -42,38 +42,48 @@ const (
 	Kill
 )
 
-// kinds says for each kind how a trace names it, whether it only reads its
-// object, and what order it makes: an acquire joins the object's clock into the
-// participant's, a release the reverse.
+// effect is what an operation does to its objects.
+type effect uint8
+
+const (
+	reads  effect = 1 << iota // looks at the state
+	writes                    // changes the state
+	queues                    // changes, or takes from, the queue of sleepers
+)
+
+// kinds says for each kind how a trace names it, what it does to its objects,
+// whether its call can sleep, and what order it makes: an acquire joins the
+// object's clock into the participant's, a release the reverse.
 var kinds = [...]struct {
 	name             string
-	reads            bool
+	effect           effect
+	sleeps           bool
 	acquire, release bool
 }{
 	Nothing:        {name: "nothing"},
-	Get:            {name: "get", reads: true},
-	Set:            {name: "set"},
-	Load:           {name: "load", reads: true, acquire: true},
-	Store:          {name: "store", release: true},
-	Swap:           {name: "swap", acquire: true, release: true},
-	CompareAndSwap: {name: "compare-and-swap", acquire: true, release: true},
-	Add:            {name: "add", acquire: true, release: true},
-	FutexWait:      {name: "futex-wait"},
-	FutexWake:      {name: "futex-wake"},
-	Resume:         {name: "resume", reads: true},
-	Lock:           {name: "lock", acquire: true},
-	TryLock:        {name: "try-lock"}, // acquires only where it succeeds
-	Unlock:         {name: "unlock", release: true},
-	Wait:           {name: "wait"}, // releases its second object, the mutex
-	Reacquire:      {name: "reacquire", acquire: true},
-	Signal:         {name: "signal", release: true},
-	Broadcast:      {name: "broadcast", release: true},
-	Acquire:        {name: "wait", acquire: true},
-	TryAcquire:     {name: "try-wait"},
-	Post:           {name: "post", release: true},
-	Value:          {name: "value", reads: true},
-	Await:          {name: "await", reads: true, acquire: true},
-	Choose:         {name: "choose", reads: true},
+	Get:            {name: "get", effect: reads},
+	Set:            {name: "set", effect: writes},
+	Load:           {name: "load", effect: reads, acquire: true},
+	Store:          {name: "store", effect: writes, release: true},
+	Swap:           {name: "swap", effect: writes, acquire: true, release: true},
+	CompareAndSwap: {name: "compare-and-swap", effect: writes, acquire: true, release: true},
+	Add:            {name: "add", effect: writes, acquire: true, release: true},
+	FutexWait:      {name: "futex-wait", effect: reads | queues},
+	FutexWake:      {name: "futex-wake", effect: queues},
+	Resume:         {name: "resume"},
+	Lock:           {name: "lock", effect: writes, sleeps: true, acquire: true},
+	TryLock:        {name: "try-lock", effect: writes}, // acquires only where it succeeds
+	Unlock:         {name: "unlock", effect: writes, release: true},
+	Wait:           {name: "wait", effect: writes, sleeps: true}, // releases its second object, the mutex
+	Reacquire:      {name: "reacquire", effect: writes, acquire: true},
+	Signal:         {name: "signal", effect: writes, release: true},
+	Broadcast:      {name: "broadcast", effect: writes, release: true},
+	Acquire:        {name: "wait", effect: writes, sleeps: true, acquire: true},
+	TryAcquire:     {name: "try-wait", effect: writes},
+	Post:           {name: "post", effect: writes, release: true},
+	Value:          {name: "value", effect: reads},
+	Await:          {name: "await", acquire: true},
+	Choose:         {name: "choose"},
 	Spurious:       {name: "spurious wakeup"},
 	Kill:           {name: "killed"},
 }
@@ -82,9 +92,6 @@ func (k Kind) String() string { return kinds[k].name }
 
 // Valid reports whether k is one of the kinds: what comes out of shared memory need not be.
 func (k Kind) Valid() bool { return int(k) < len(kinds) }
-
-// Reads reports whether the operation leaves its object as it was.
-func (k Kind) Reads() bool { return kinds[k].reads }
 
 // Acquires reports whether the operation orders what came before the object's last release.
 func (k Kind) Acquires() bool { return kinds[k].acquire }
@@ -132,19 +139,24 @@ type Op struct {
 }
 
 // Dependent reports whether the order of two operations of different
-// participants can matter: they share an object, and not both only read it. An
-// Await reads cells that its operation does not list, so it depends on
-// everything that writes.
+// participants can matter: they share an object, and one changes what the other
+// looks at. A futex wake touches the queue alone, so it commutes with whatever
+// happens to the word meanwhile. An Await reads cells that its operation does not
+// list, so it depends on everything that writes.
 func Dependent(a, b *Op) bool {
 	if a.Kind >= Spurious || b.Kind >= Spurious {
 		return true
 	}
-	if a.Kind.Reads() && b.Kind.Reads() {
+	x, y := kinds[a.Kind].effect, kinds[b.Kind].effect
+	if a.Kind == Await || b.Kind == Await {
+		return (x|y)&writes != 0
+	}
+	if !(x&writes != 0 && y&(reads|writes) != 0 || y&writes != 0 && x&(reads|writes) != 0 || x&y&queues != 0) {
 		return false
 	}
-	if a.Kind == Await || b.Kind == Await {
-		return true
-	}
-	return a.Object != None && (a.Object == b.Object || a.Object == b.Second) ||
-		a.Second != None && (a.Second == b.Object || a.Second == b.Second)
+	return a.shares(b.Object) || a.shares(b.Second)
+}
+
+func (op *Op) shares(object uint32) bool {
+	return object != None && (op.Object == object || op.Second == object)
 }

@@ -87,7 +87,13 @@ func EnterWith(kind Kind, object, second unsafe.Pointer) {
 
 func enter(kind Kind, object, second unsafe.Pointer, pred Pred) {
 	if !Driven {
-		Slot.label(kind, pred, object)
+		if Slot != nil && kinds[kind].sleeps {
+			Slot.label(kind, pred, object)
+		}
+		return
+	}
+	if noting != nil {
+		noting.Reads = append(noting.Reads, offset(object))
 		return
 	}
 	p := current
@@ -107,7 +113,7 @@ func enter(kind Kind, object, second unsafe.Pointer, pred Pred) {
 
 // Leave ends the call that the last Enter began.
 func Leave() {
-	if !Driven {
+	if !Driven || noting != nil {
 		return
 	}
 	s := &current.state

@@ -29,9 +29,6 @@ type WaitSlot struct {
 var Slot *WaitSlot
 
 func (s *WaitSlot) label(kind Kind, pred Pred, object unsafe.Pointer) {
-	if s == nil {
-		return
-	}
 	atomic.StoreUint32(&s.Kind, uint32(kind))
 	atomic.StoreUint32(&s.Pred, uint32(pred))
 	atomic.StoreUint32(&s.Object, freeOffset(object))
