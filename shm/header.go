@@ -89,8 +89,8 @@ func decodeHeader(b []byte, fileSize uint64) (*header, error) {
 		return nil, fmt.Errorf("%w: header says %d bytes, the file has %d", ErrNotRegion, h.size, fileSize)
 	case text > maxSchema || headerSize+text > uint64(len(b)) || headerSize+text > h.dataOff:
 		return nil, fmt.Errorf("%w: schema of %d bytes", ErrNotRegion, text)
-	case h.dataOff%page != 0 || h.sideOff%page != 0 || !inside(h.dataOff, h.dataSize, h.size) || !inside(h.sideOff, h.sideSize, h.size):
-		return nil, fmt.Errorf("%w: areas outside the file", ErrNotRegion)
+	case h.dataOff%page != 0 || h.sideOff%page != 0 || !inside(h.dataOff, h.dataSize, h.sideOff) || !inside(h.sideOff, h.sideSize, h.size):
+		return nil, fmt.Errorf("%w: areas not on pages, outside the file or in each other", ErrNotRegion)
 	}
 	h.schema = string(b[headerSize : headerSize+text])
 	return h, nil

@@ -161,16 +161,20 @@ func OpenPosix(name string, l Layout) (*Region, error) {
 	}
 	// O_NONBLOCK: a fifo under the name must not block the opener.
 	fd, err := unix.Open(file, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
+	switch err {
+	case nil:
+	case unix.EISDIR, unix.ELOOP, unix.ENXIO: // a directory, a symbolic link, a socket
+		return nil, fmt.Errorf("shm: open %s: %w: %w", name, ErrNotRegion, err)
+	default:
 		return nil, fmt.Errorf("shm: open %s: %w", name, err)
 	}
-	return openFile("open", os.NewFile(uintptr(fd), file), name, l)
+	return openFile(os.NewFile(uintptr(fd), file), name, l)
 }
 
 // OpenFile maps the region behind an open file, usually a memfd that another
 // process passed. The file becomes the region's own.
 func OpenFile(f *os.File, l Layout) (*Region, error) {
-	return openFile("open", f, f.Name(), l)
+	return openFile(f, f.Name(), l)
 }
 
 // Unlink removes a region's name. Who has it mapped keeps it.
@@ -220,17 +224,18 @@ func build(f *os.File, name string, l Layout) (_ *Region, err error) {
 }
 
 // openFile checks and maps the region behind f. On error it closes the file.
-func openFile(op string, f *os.File, name string, l Layout) (_ *Region, err error) {
+func openFile(f *os.File, name string, l Layout) (_ *Region, err error) {
+	schema, err := SchemaOf(l.Struct)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			f.Close()
-			err = fmt.Errorf("shm: %s %s: %w", op, name, err)
+			err = fmt.Errorf("shm: open %s: %w", name, err)
 		}
 	}()
-	schema, err := SchemaOf(l.Struct)
-	if err != nil {
-		return nil, err
-	}
 	info, err := f.Stat()
 	if err != nil {
 		return nil, unwrapPath(err)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"reflect"
 	"sort"
 	"strings"
@@ -76,12 +77,12 @@ func (s *Schema) add(t reflect.Type, path string, offset uintptr) error {
 	case reflect.Struct:
 		for i := range t.NumField() {
 			f := t.Field(i)
-			name := path
-			if !f.Anonymous {
-				name = strings.TrimPrefix(path+"."+f.Name, ".")
-			}
 			if f.Name == "_" {
 				continue // padding, named so on purpose
+			}
+			name := strings.TrimPrefix(path+"."+f.Name, ".")
+			if f.Anonymous && isNested(f.Type) {
+				name = path // as one writes it: the fields are promoted
 			}
 			if err := s.add(f.Type, name, offset+f.Offset); err != nil {
 				return err
@@ -107,7 +108,23 @@ func (s *Schema) add(t reflect.Type, path string, offset uintptr) error {
 	return nil
 }
 
+// isNested reports whether a type is a struct of fields and not an object itself.
+func isNested(t reflect.Type) bool {
+	_, leaf, err := leafOf(t)
+	return t.Kind() == reflect.Struct && !leaf && err == nil
+}
+
 type cell interface{ cellKind() (string, reflect.Kind) }
+
+// cellOf is the cell that a type is. A struct that embeds a cell has its methods
+// too, and is none.
+func cellOf(t reflect.Type) (cell, bool) {
+	if t.Kind() != reflect.Struct || t.NumField() != 1 || t.Field(0).Anonymous {
+		return nil, false
+	}
+	c, ok := reflect.Zero(reflect.PointerTo(t)).Interface().(cell)
+	return c, ok
+}
 
 func (*Cell[T]) cellKind() (string, reflect.Kind) {
 	k := reflect.TypeFor[T]().Kind()
@@ -125,12 +142,17 @@ func leafOf(t reflect.Type) (Field, bool, error) {
 		f.Kind, f.object = o.Name, o
 		return f, true, nil
 	}
-	if c, ok := reflect.Zero(reflect.PointerTo(t)).Interface().(cell); ok {
+	if c, ok := cellOf(t); ok {
 		f.Kind, f.cell = c.cellKind()
 		return f, true, nil
 	}
 	switch k := t.Kind(); k {
-	case reflect.Struct, reflect.Array:
+	case reflect.Struct:
+		if t.PkgPath() == "sync" {
+			return f, false, fmt.Errorf("it works within one process only")
+		}
+		return f, false, nil
+	case reflect.Array:
 		return f, false, nil
 	case reflect.Bool, reflect.Int8, reflect.Uint8, reflect.Int16, reflect.Uint16, reflect.Int32, reflect.Uint32,
 		reflect.Int64, reflect.Uint64, reflect.Float32, reflect.Float64:
@@ -138,6 +160,8 @@ func leafOf(t reflect.Type) (Field, bool, error) {
 		return f, true, nil
 	case reflect.Int, reflect.Uint, reflect.Uintptr:
 		return f, false, fmt.Errorf("its width differs between machines; use a fixed one")
+	case reflect.Complex64, reflect.Complex128:
+		return f, false, fmt.Errorf("use two floating-point fields")
 	default:
 		return f, false, fmt.Errorf("it holds a pointer, which means nothing in another process")
 	}
@@ -211,6 +235,10 @@ func number(k reflect.Kind, b []byte) string {
 		return fmt.Sprint(int64(u))
 	case reflect.Bool:
 		return fmt.Sprint(u != 0)
+	case reflect.Float32:
+		return fmt.Sprint(math.Float32frombits(uint32(u)))
+	case reflect.Float64:
+		return fmt.Sprint(math.Float64frombits(u))
 	}
 	return fmt.Sprint(u)
 }
