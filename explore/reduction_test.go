@@ -1,0 +1,134 @@
+package explore
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/interlock-go/interlock/condvar"
+	"github.com/interlock-go/interlock/internal/word"
+	"github.com/interlock-go/interlock/sem"
+	"github.com/interlock-go/interlock/shm"
+	"github.com/interlock-go/interlock/sync"
+)
+
+// unreduced explores every sequence of choices.
+type unreduced struct {
+	chosen, of []int
+	depth      int
+	finished   bool
+}
+
+func (u *unreduced) begin() bool { u.depth = 0; return !u.finished }
+
+func (u *unreduced) choose(pt *Point) int {
+	if u.depth == len(u.chosen) {
+		u.chosen, u.of = append(u.chosen, 0), append(u.of, len(pt.Alternatives))
+	}
+	u.depth++
+	return u.chosen[u.depth-1]
+}
+
+func (u *unreduced) end() {
+	for n := len(u.chosen) - 1; n >= 0; n-- {
+		if u.chosen[n]++; u.chosen[n] < u.of[n] {
+			return
+		}
+		u.chosen, u.of = u.chosen[:n], u.of[:n]
+	}
+	u.finished = true
+}
+
+// outcomes are the final states of all executions that a strategy makes, deadlocks included.
+func outcomes(t *testing.T, prog *Program, o Options, s strategy) (states []string, executions int) {
+	t.Helper()
+	o.NoRaces = true
+	m, err := newMemory(prog, o.withDefaults())
+	require.NoError(t, err)
+	defer m.close()
+	seen := map[string]bool{}
+	for s.begin() {
+		m.execute(s)
+		s.end()
+		if m.e.outcome == cut {
+			continue
+		}
+		executions++
+		verdict := Holds
+		if m.e.outcome == found {
+			verdict = m.e.finding.verdict
+		}
+		seen[fmt.Sprintf("%s %x", verdict, m.region.Bytes())] = true
+	}
+	return slices.Sorted(maps.Keys(seen)), executions
+}
+
+func TestTheReducedSearchReachesTheSameStates(t *testing.T) {
+	// The sleeper is certain to sleep, and what it does after races with what its waker does after.
+	type woken struct {
+		W    word.Word
+		A, B shm.Atomic[uint32]
+	}
+	afterWake := New("after-wake", Spec[woken]{Roles: []Role[woken]{
+		{Name: "sleeper", Run: func(p *P, s *woken) { s.W.Wait(0); s.A.Store(1) }},
+		{Name: "waker", Run: func(p *P, s *woken) {
+			for s.W.Wake(1) == 0 {
+				p.Await(func() bool { return s.B.Load() == 1 })
+			}
+			s.B.Store(2 + s.A.Load())
+		}},
+		{Name: "starter", Run: func(p *P, s *woken) { s.B.CompareAndSwap(0, 1) }},
+	}})
+	type locked struct {
+		M     sync.Mutex
+		Order shm.Cell[int64]
+	}
+	lock := New("lock", Spec[locked]{Roles: repeat(2, func(p *P, s *locked) {
+		s.M.Lock()
+		s.Order.Set(s.Order.Get()*10 + int64(p.ID()) + 1)
+		s.M.Unlock()
+	})})
+	type condition struct {
+		M    sync.Mutex
+		C    condvar.Cond
+		Flag shm.Atomic[uint32]
+	}
+	forgotten := New("forgotten", Spec[condition]{Roles: []Role[condition]{
+		{Name: "waiter", Run: func(p *P, s *condition) {
+			s.M.Lock()
+			if s.Flag.Load() == 0 {
+				s.C.Wait(&s.M)
+			}
+			s.M.Unlock()
+		}},
+		{Name: "signaller", Run: func(p *P, s *condition) { s.Flag.Store(1); s.C.Signal() }},
+	}})
+	type permits struct {
+		S     sem.Semaphore
+		Order shm.Cell[int64]
+	}
+	semaphore := New("semaphore", Spec[permits]{
+		Init: func(s *permits) { _ = s.S.Init(1) },
+		Roles: repeat(2, func(p *P, s *permits) {
+			s.S.Wait()
+			s.Order.Set(s.Order.Get()*10 + int64(p.ID()) + 1)
+			_ = s.S.Post()
+		})})
+
+	for _, prog := range []*Program{afterWake, lock, forgotten, semaphore} {
+		for _, fine := range []bool{false, true} {
+			for _, spurious := range []int{0, 1} {
+				t.Run(fmt.Sprintf("%s fine=%v spurious=%d", prog.Name, fine, spurious), func(t *testing.T) {
+					o := Options{Fine: fine, Spurious: spurious, Steps: 60}
+					want, all := outcomes(t, prog, o, &unreduced{})
+					got, reduced := outcomes(t, prog, o, &depthFirst{})
+					t.Logf("%d executions instead of %d, %d states", reduced, all, len(want))
+					require.Equal(t, want, got)
+				})
+			}
+		}
+	}
+}
