@@ -63,5 +63,5 @@ func Example() {
 	// step  Account[0].Mutex  Account[1].Mutex  |  P0 alice                    P1 bob                      | line  switch
 	// 1     P0                free              |  lock Account[0].Mutex                                   | example_test.go:21
 	// 2     .                 P1                |                              lock Account[1].Mutex       | example_test.go:21  P0 is preempted
-	// end                                       |  waits for Account[1].Mutex  waits for Account[0].Mutex  |
+	// end   P0                P1                |  waits for Account[1].Mutex  waits for Account[0].Mutex  |
 }

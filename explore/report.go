@@ -21,6 +21,7 @@ type trace struct {
 type column struct {
 	name   string
 	values []string // after each step
+	last   string
 }
 
 // maxColumns bounds the objects shown beside the steps; those that are touched first win.
@@ -60,13 +61,10 @@ func (r *recorder) draw(e *engine) trace {
 
 // column is the history of one object, and whether it ever changes.
 func (r *recorder) column(e *engine, offset uint32) (column, bool) {
-	c := column{name: e.schema.Path(offset)}
+	c := column{name: e.schema.Path(offset), last: e.value(offset)}
 	changes := false
 	for i := range r.events {
-		v := "" // the step did not complete
-		if state := r.events[i].state; state != nil {
-			v = e.schema.Value(state, offset, participantName)
-		}
+		v := e.schema.Value(r.events[i].state, offset, participantName)
 		c.values = append(c.values, v)
 		changes = changes || i > 0 && v != c.values[i-1] || i == 0 && v != e.first(offset)
 	}
@@ -79,7 +77,8 @@ func (e *engine) first(offset uint32) string {
 }
 
 // WriteTrace draws the trace: shared state at the left, then a column for each
-// participant and one row a step, and why the processor switched.
+// participant and one row a step, and why the processor switched. The last row
+// is the state at the end, and what those who cannot go on wait for.
 func (r *Result) WriteTrace(w io.Writer) error {
 	t := r.trace
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -114,15 +113,13 @@ func (r *Result) WriteTrace(w io.Writer) error {
 		cells = append(cells, "| "+path.Base(ev.Position), ev.why)
 		row(cells...)
 	}
-	if r.Verdict == Deadlock {
-		cells := []string{"end"}
-		for range t.columns {
-			cells = append(cells, "")
-		}
-		cells = append(cells, "|")
-		cells = append(cells, t.pending...)
-		row(append(cells, "|")...)
+	cells := []string{"end"}
+	for _, c := range t.columns {
+		cells = append(cells, c.last)
 	}
+	cells = append(cells, "|")
+	cells = append(cells, t.pending...)
+	row(append(cells, "|")...)
 	return tw.Flush()
 }
 

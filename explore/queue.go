@@ -1,0 +1,77 @@
+package explore
+
+// The queues of sleepers, as the kernel has them: one for each word, in the
+// order in which they went to sleep.
+
+// sleep puts a participant into the queue of a word.
+func (e *engine) sleep(i int, word uint32) {
+	p := &e.parts[i]
+	e.sleeps++
+	p.asleep, p.word, p.order = true, word, e.sleeps
+}
+
+// wake wakes at most n sleepers of a word; which ones is a choice.
+func (e *engine) wake(word uint32, n int) int {
+	woken := 0
+	for woken < n {
+		waiting := 0
+		for i := range e.parts {
+			if e.sleepsOn(i, word) {
+				waiting++
+			}
+		}
+		if waiting == 0 {
+			break
+		}
+		nth := 0
+		if waiting > n-woken {
+			nth = e.pick(waiting)
+		}
+		e.wakeNth(word, nth)
+		woken++
+	}
+	return woken
+}
+
+func (e *engine) sleepsOn(i int, word uint32) bool {
+	p := &e.parts[i]
+	return p.status == alive && p.asleep && p.word == word
+}
+
+// wakeNth wakes the sleeper of a word before which nth others went to sleep.
+func (e *engine) wakeNth(word uint32, nth int) {
+	for i := range e.parts {
+		if !e.sleepsOn(i, word) {
+			continue
+		}
+		before := 0
+		for j := range e.parts {
+			if e.sleepsOn(j, word) && e.parts[j].order < e.parts[i].order {
+				before++
+			}
+		}
+		if before == nth {
+			e.parts[i].asleep = false
+			return
+		}
+	}
+}
+
+// pick chooses a value below n in the middle of a step.
+func (e *engine) pick(n int) int {
+	if n == 1 {
+		return 0
+	}
+	alternatives := make([]Choice, 0, 8)
+	for v := range n {
+		alternatives = append(alternatives, Choice{Pick, v})
+	}
+	e.point.Step, e.point.Last, e.point.Alternatives = e.steps, e.last, alternatives
+	v := e.strategy.choose(&e.point)
+	if v < 0 {
+		e.leave()
+		return 0 // the step goes on, and the execution is left after it
+	}
+	e.choices = append(e.choices, alternatives[v])
+	return v
+}
