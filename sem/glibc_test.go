@@ -13,6 +13,7 @@ import (
 	"strings"
 	gosync "sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"unsafe"
 
@@ -63,6 +64,7 @@ func newPeer(t *testing.T) *peer {
 func (p *peer) command(command string, n int) *exec.Cmd {
 	cmd := exec.Command(p.program, p.offset, command, strconv.Itoa(n))
 	cmd.ExtraFiles = []*os.File{p.region.File()}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that times out leaves nobody behind
 	return cmd
 }
 
