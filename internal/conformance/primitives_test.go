@@ -1,0 +1,90 @@
+// Package conformance runs every primitive in every kind of memory and every mode.
+package conformance
+
+import (
+	"fmt"
+
+	"github.com/interlock-go/interlock/condvar"
+	"github.com/interlock-go/interlock/sem"
+	"github.com/interlock-go/interlock/shm"
+	"github.com/interlock-go/interlock/sync"
+)
+
+// primitives are the rows of the matrix: a new primitive joins with a line.
+var primitives = []*primitive{
+	exclusion("mutex", nil, (*sync.Mutex).Lock, (*sync.Mutex).Unlock),
+	exclusion("semaphore", one, (*sem.Semaphore).Wait, post),
+	turns("condition", nil, (*condvar.Cond).Wait, (*condvar.Cond).Broadcast),
+}
+
+func one(s *sem.Semaphore)  { must(s.Init(1)) }
+func post(s *sem.Semaphore) { must(s.Post()) }
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// guarded is a plain cell with what is to exclude participants from each other.
+type guarded[L any] struct {
+	Lock  L
+	Total shm.Cell[int64]
+}
+
+// exclusion is the row of a primitive that lets one in at a time.
+func exclusion[L any](name string, init, lock, unlock func(*L)) *primitive {
+	return conform(name,
+		func(s *guarded[L]) {
+			if init != nil {
+				init(&s.Lock)
+			}
+		},
+		func(_, _ int, s *guarded[L]) {
+			lock(&s.Lock)
+			s.Total.Set(s.Total.Get() + 1)
+			unlock(&s.Lock)
+		},
+		func(s *guarded[L], n, rounds int) error { return total(s.Total.Get(), n*rounds) })
+}
+
+// ring is a turn that goes around among the participants.
+type ring[C any] struct {
+	Mutex sync.Mutex
+	Next  C
+	Turn  shm.Cell[int64]
+	Total shm.Cell[int64]
+}
+
+// turns is the row of a primitive on which each participant waits for its turn.
+func turns[C any](name string, init func(*C), wait func(*C, *sync.Mutex), broadcast func(*C)) *primitive {
+	return conform(name,
+		func(s *ring[C]) {
+			if init != nil {
+				init(&s.Next)
+			}
+		},
+		func(i, n int, s *ring[C]) {
+			s.Mutex.Lock()
+			for s.Turn.Get() != int64(i) {
+				wait(&s.Next, &s.Mutex)
+			}
+			s.Turn.Set(int64(i+1) % int64(n))
+			s.Total.Set(s.Total.Get() + 1)
+			broadcast(&s.Next)
+			s.Mutex.Unlock()
+		},
+		func(s *ring[C], n, rounds int) error {
+			if turn := s.Turn.Get(); turn != 0 {
+				return fmt.Errorf("the turn is %d's after whole rounds", turn)
+			}
+			return total(s.Total.Get(), n*rounds)
+		})
+}
+
+func total(got int64, want int) error {
+	if got != int64(want) {
+		return fmt.Errorf("Total is %d after %d rounds of all participants", got, want)
+	}
+	return nil
+}
