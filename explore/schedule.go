@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/interlock-go/interlock/internal/step"
 )
 
 // Schedule is the sequence of choices that makes one execution, and what it was
@@ -118,32 +120,25 @@ func (r *reader) schedule() (s Schedule, err error) {
 }
 
 func (r *reader) choice(s *Schedule) error {
-	c := Choice{Kind: Run}
+	c, most := Choice{Kind: Run}, MaxParticipants-1
 	switch {
 	case r.eat("k"):
 		c.Kind = Kill
 	case r.eat("s"):
 		c.Kind = Spurious
+	case len(s.Choices) == 0 && strings.HasPrefix(r.text[r.at:], "v"):
+		return fmt.Errorf("a value before the first step")
 	case r.eat("v"):
-		if len(s.Choices) == 0 {
-			return fmt.Errorf("a value before the first step")
-		}
-		c.Kind = Pick
+		c.Kind, most = Pick, step.MaxChoose-1
 	}
-	n, err := r.number()
-	if err != nil {
+	var err error
+	if c.N, err = r.number(0, most); err != nil {
 		return err
-	}
-	if c.N = n; c.Kind != Pick && c.N >= MaxParticipants {
-		return fmt.Errorf("participant %d, at most %d", c.N, MaxParticipants-1)
 	}
 	times := 1
 	if c.Kind == Run && r.eat("x") {
-		if times, err = r.number(); err != nil {
+		if times, err = r.number(2, maxChoices); err != nil {
 			return err
-		}
-		if times < 2 {
-			return fmt.Errorf("x%d: a repeat is at least 2", times)
 		}
 	}
 	if len(s.Choices)+times > maxChoices {
@@ -155,20 +150,25 @@ func (r *reader) choice(s *Schedule) error {
 	return nil
 }
 
-func (r *reader) number() (int, error) {
-	start := r.at
-	for r.at < len(r.text) && r.text[r.at] >= '0' && r.text[r.at] <= '9' && r.at-start < 8 {
-		r.at++
+// number reads a number between two limits. On error the position is its first digit's.
+func (r *reader) number(least, most int) (int, error) {
+	end := r.at
+	for end < len(r.text) && r.text[end] >= '0' && r.text[end] <= '9' {
+		end++
 	}
-	digits := r.text[start:r.at]
+	digits := r.text[r.at:end]
 	if digits == "" {
 		return 0, fmt.Errorf("expected a number")
 	}
 	if len(digits) > 1 && digits[0] == '0' {
-		r.at = start
 		return 0, fmt.Errorf("a number with a leading zero")
 	}
-	return strconv.Atoi(digits)
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < least || n > most {
+		return 0, fmt.Errorf("%.20s is not between %d and %d", digits, least, most)
+	}
+	r.at = end
+	return n, nil
 }
 
 func (r *reader) eat(prefix string) bool {

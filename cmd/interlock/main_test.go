@@ -82,7 +82,7 @@ func TestExitStatus(t *testing.T) {
 		{"show dining/deadlock --json", 0, ""},
 		{"run counter/mutex --participants 4 --rounds 1000000", 0, ""},
 		{"run counter/atomic --participants 4 --rounds 1000000", 0, ""},
-		{"run counter/unlocked --participants 4 --rounds 1000000", 1, ""},
+		{"run counter/unlocked --participants 4 --rounds 50000000", 1, ""},
 		{"explore dining/ordered", 0, ""},
 		{"explore dining/deadlock", 1, ""},
 		{"explore dining/ordered --strategy dfs --executions 2", 1, ""},
@@ -130,9 +130,9 @@ func TestExitStatus(t *testing.T) {
 }
 
 func TestALostUpdateIsCounted(t *testing.T) {
-	r := interlock(t, "run", "counter/unlocked", "--participants", "4", "--rounds", "1000000")
+	r := interlock(t, "run", "counter/unlocked", "--participants", "4", "--rounds", "50000000")
 	require.Equal(t, 1, r.status)
-	require.Regexp(t, `^counter/unlocked: Violated: the total is \d+, expected 4000000: \d+ additions are lost`, r.stdout)
+	require.Regexp(t, `^counter/unlocked: Violated: the total is \d+, expected 200000000: \d+ additions are lost`, r.stdout)
 }
 
 // Each schedule that the search finds gives the same verdict, the same number of
@@ -332,7 +332,7 @@ func TestOneProblemCommands(t *testing.T) {
 		args   []string
 		status int
 	}{
-		"counter":        {[]string{"unlocked", "--participants", "4"}, 1},
+		"counter":        {[]string{"unlocked", "--rounds", "50000000"}, 1},
 		"bounded-buffer": {[]string{"semaphores", "--rounds", "5000", "--json"}, 0},
 		"dining":         {[]string{"footmann"}, 2},
 	} {

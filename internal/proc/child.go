@@ -6,6 +6,9 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/interlock-go/interlock/internal/futex"
 	"github.com/interlock-go/interlock/internal/step"
@@ -37,7 +40,7 @@ type Self struct {
 	P       *step.P
 	Fine    bool
 	Record  bool
-	gate    *uint32
+	control *control
 }
 
 // Init makes this process the participant that its parent started it as, and
@@ -82,12 +85,22 @@ func become(text string) (*Self, Handler, error) {
 	}
 	step.Memory(region.Data(), uintptr(region.Schema().Size))
 	return &Self{Program: prog, Region: region, Slot: slotOf(region.Side(), o.Index), Fine: o.Fine, Record: o.Record,
-		P: step.NewP(o.Index, o.N, prog.Roles[o.Index].Name, prog.Params), gate: gateOf(region.Side())}, h, nil
+		P: step.NewP(o.Index, o.N, prog.Roles[o.Index].Name, prog.Params), control: controlOf(region.Side())}, h, nil
 }
 
-// AwaitGate waits until the parent lets everybody go.
+// AwaitGate waits until the parent lets everybody go, and until everybody is
+// awake: one process after the other is woken, and the work of the first may be
+// done before the last has come.
 func (s *Self) AwaitGate() {
-	for atomic.LoadUint32(s.gate) == 0 {
-		futex.Wait(s.gate, 0, futex.None)
+	for atomic.LoadUint32(&s.control.Gate) == 0 {
+		futex.Wait(&s.control.Gate, 0, futex.None)
+	}
+	atomic.AddUint32(&s.control.Arrived, 1)
+	deadline := futex.After(assembly)
+	for atomic.LoadUint32(&s.control.Arrived) < uint32(s.P.N()) && futex.After(0) < deadline {
+		unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 	}
 }
+
+// assembly bounds how long those who are awake wait for the others, one of whom may have died.
+const assembly = 100 * time.Millisecond

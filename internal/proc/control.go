@@ -162,13 +162,14 @@ func (s *Slot) GetOp(op *step.Op, size uint32) bool {
 
 // control is the control page: the gate of a free run, and the slots behind it.
 type control struct {
-	Gate uint32 // closed 0, open 1
-	_    [60]byte
+	Gate    uint32 // closed 0, open 1
+	Arrived uint32 // how many participants have come through the gate
+	_       [56]byte
 }
 
 func sideSize(n int) int { return int(unsafe.Sizeof(control{})) + n*int(unsafe.Sizeof(Slot{})) }
 
-func gateOf(side []byte) *uint32 { return &(*control)(unsafe.Pointer(&side[0])).Gate }
+func controlOf(side []byte) *control { return (*control)(unsafe.Pointer(&side[0])) }
 
 func slotOf(side []byte, i int) *Slot {
 	return (*Slot)(unsafe.Pointer(&side[int(unsafe.Sizeof(control{}))+i*int(unsafe.Sizeof(Slot{}))]))

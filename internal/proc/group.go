@@ -110,9 +110,9 @@ func (g *Group) Status(i int) syscall.WaitStatus {
 
 // Open lets the participants of a free run go.
 func (g *Group) Open() {
-	gate := gateOf(g.Region.Side())
-	atomic.StoreUint32(gate, 1)
-	futex.Wake(gate, g.N())
+	c := controlOf(g.Region.Side())
+	atomic.StoreUint32(&c.Gate, 1)
+	futex.Wake(&c.Gate, g.N())
 }
 
 // Kill kills a participant with SIGKILL and returns when it is reaped.

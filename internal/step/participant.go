@@ -45,11 +45,14 @@ func (p *P) Param(name string) int {
 	return v
 }
 
+// MaxChoose bounds the alternatives of one Choose.
+const MaxChoose = 1 << 16
+
 // Choose is one of 0 … n-1: a choice of the search under control, a random
 // number in a free run. It is the only source of chance that a role may use.
 func (p *P) Choose(n int) int {
-	if n < 1 {
-		panic(fmt.Sprintf("step: Choose(%d): nothing to choose from", n))
+	if n < 1 || n > MaxChoose {
+		panic(fmt.Sprintf("step: Choose(%d): between 1 and %d", n, MaxChoose))
 	}
 	if !Driven {
 		return p.random.IntN(n)
