@@ -89,6 +89,9 @@ func (t target) writeRun(w io.Writer, r report) error {
 		fmt.Fprintf(w, ", %s %s a second", count(int(r.PerSecond)), r.Units)
 	}
 	fmt.Fprintln(w)
+	if name := t.problem.FullName(t.variant); t.variant.Broken() && r.Verdict == explore.Holds {
+		fmt.Fprintf(w, "  this time; it is known to be broken (%s): give more rounds, or interlock explore %s\n", t.variant.Class, name)
+	}
 	if r.Detail != "" {
 		_, err = fmt.Fprintf(w, "\n%s\n", r.Detail)
 	}
