@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -33,6 +34,10 @@ func flag[C any, PC condition[C]](waiters int, tell func(PC)) *explore.Program {
 	s := explore.Spec[flagged[C]]{Finally: func(f *flagged[C]) error {
 		if got := f.Went.Get(); got != int64(waiters) {
 			return fmt.Errorf("%d of %d waiters went on with the flag set", got, waiters)
+		}
+		// The first word, of the right and the wrong ones, counts the waiters.
+		if waiting := *(*uint32)(unsafe.Pointer(&f.Set)); waiting != 0 {
+			return fmt.Errorf("%d waiters are counted, and all have gone", waiting)
 		}
 		return nil
 	}}
@@ -265,6 +270,16 @@ func (c *wakesFirst) Signal() {
 	}
 }
 
+type staysCounted struct{ cond }
+
+func (c *staysCounted) Wait(m *sync.Mutex) {
+	c.waiting.Add(1)
+	seen := c.sequence.Load()
+	m.Unlock()
+	c.sequence.Wait(seen)
+	m.Lock()
+}
+
 type broadcastsToOne struct{ cond }
 
 func (c *broadcastsToOne) Broadcast() { c.wake(1) }
@@ -293,6 +308,7 @@ func TestWrongConditionsAreFound(t *testing.T) {
 		{"returns without the mutex", flag(1, (*returnsWithoutTheMutex).Signal), explore.Race},
 		{"keeps the sequence", flag(1, (*keepsTheSequence).Signal), explore.Deadlock},
 		{"wakes first", flag(1, (*wakesFirst).Signal), explore.Deadlock},
+		{"stays counted", flag(1, (*staysCounted).Signal), explore.Violated},
 		{"broadcasts to one, 1 waiter", flag(1, (*broadcastsToOne).Broadcast), explore.Holds},
 		{"broadcasts to one, 2 waiters", flag(2, (*broadcastsToOne).Broadcast), explore.Deadlock},
 		{"takes the count", flag(2, (*takesTheCount).Broadcast), explore.Deadlock},

@@ -3,6 +3,7 @@ package sem_test
 import (
 	"fmt"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -41,6 +42,10 @@ func program[S any, PS semaphore[S]](permits uint32, left int, roles ...role[S])
 		Finally: func(s *cells[S]) error {
 			if got := PS(&s.S).Value(); got != left {
 				return fmt.Errorf("%d permits are left, not %d", got, left)
+			}
+			// The first word, of the right and the wrong ones, has the waiters in its upper half.
+			if waiters := *(*uint64)(unsafe.Pointer(&s.S)) >> 32; waiters != 0 {
+				return fmt.Errorf("%d waiters are counted, and all have gone", waiters)
 			}
 			return nil
 		},
@@ -272,6 +277,18 @@ func (s *uncountsFirst) Wait() {
 	}
 }
 
+type staysCounted struct{ semaphore64 }
+
+func (s *staysCounted) Wait() {
+	if s.take(0) {
+		return
+	}
+	s.data.Add(waiter)
+	for !s.take(0) {
+		s.data.WaitLow(0)
+	}
+}
+
 // takesItAwake believes that whoever is woken has been handed a permit.
 type takesItAwake struct{ semaphore64 }
 
@@ -303,6 +320,7 @@ func TestWrongSemaphoresAreFound(t *testing.T) {
 		{"sleeps uncounted", asSignal[sleepsUncounted](1), 0, explore.Deadlock},
 		{"uncounts first, mutex of 2", asMutex[uncountsFirst](2, 1), 0, explore.Holds},
 		{"uncounts first, mutex of 3", asMutex[uncountsFirst](3, 1), 0, explore.Deadlock},
+		{"stays counted", asSignal[staysCounted](1), 0, explore.Violated},
 		{"takes it awake, mutex of 3", asMutex[takesItAwake](3, 1), 0, explore.Race},
 		{"takes it awake, a spurious wakeup", asMutex[takesItAwake](2, 1), 1, explore.Race},
 	} {

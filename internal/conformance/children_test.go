@@ -23,7 +23,7 @@ import (
 // how many there are, the primitive, the kind of memory and the region's name.
 const environment = "INTERLOCK_CONFORMANCE"
 
-// patience bounds a group's whole run: a participant that hangs is killed, and its silence is the failure.
+// patience bounds a free run: who hangs is killed, and that is the failure.
 const patience = 30 * time.Second
 
 // create makes a region that is gone after the test.

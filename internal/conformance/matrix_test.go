@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/interlock-go/interlock/explore"
+	"github.com/interlock-go/interlock/shm"
 )
 
 func TestMain(m *testing.M) {
@@ -35,6 +36,11 @@ func TestGoroutinesFree(t *testing.T) {
 	each(t, []memory{heap, memfd, named}, func(t *testing.T, p *primitive, m memory) {
 		const n = 4
 		r := create(t, p, m)
+		hung := time.AfterFunc(patience, func() {
+			_ = shm.Unlink(r.Name()) // no cleanup will
+			panic(p.name + ": goroutines hang")
+		})
+		defer hung.Stop()
 		rounds := double(func(rounds int) {
 			var all gosync.WaitGroup
 			for i := range n {
