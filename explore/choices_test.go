@@ -85,6 +85,28 @@ var (
 	exits = mixedProgram("exits", nil,
 		func(_ *P, m *mixed) { m.M.Lock(); os.Exit(7) }, section)
 
+	awaitsPlain = mixedProgram("awaits-plain", nil,
+		func(_ *P, m *mixed) { m.Total.Set(1) },
+		func(p *P, m *mixed) { p.Await(func() bool { return m.Total.Get() == 1 }) })
+
+	awaitsValue = mixedProgram("awaits-value", nil,
+		func(_ *P, m *mixed) { m.Total.Set(1); _ = m.S.Post() },
+		func(p *P, m *mixed) {
+			p.Await(func() bool { return m.S.Value() == 1 && m.Total.Get() == 1 })
+			m.Total.Set(2)
+		})
+
+	awaitPanics = mixedProgram("await-panics", nil,
+		func(_ *P, m *mixed) { m.Flag.Store(1) },
+		func(p *P, m *mixed) {
+			p.Await(func() bool {
+				if m.Flag.Load() == 1 {
+					panic("no such thing")
+				}
+				return false
+			})
+		})
+
 	handedOver = mixedProgram("handed-over", nil,
 		func(_ *P, m *mixed) { m.Total.Set(1); m.Flag.Store(1) },
 		func(p *P, m *mixed) {
@@ -119,6 +141,8 @@ func TestChoicesAreFoundAndReplayBetweenProcesses(t *testing.T) {
 		{testsOnce, Options{Spurious: 1, Fine: true}, Violated, "P0 panicked: woke too early"},
 		{chooses, Options{}, Violated, "P0 ended while it holds M"},
 		{awaitsForEver, Options{}, Deadlock, "P0 waits for a condition over cells that stays false; nobody is left to release them"},
+		{awaitsPlain, Options{}, Race, "P0 sets Total at explore/choices_test.go:"},
+		{awaitPanics, Options{}, Violated, "P1 panicked: no such thing"},
 		{deferred, Options{}, Deadlock, "P0 holds M and waits for S"},
 	} {
 		for _, strategy := range []string{"dfs", "auto"} {
@@ -138,7 +162,7 @@ func TestChoicesAreFoundAndReplayBetweenProcesses(t *testing.T) {
 }
 
 func TestWithoutTheirChoiceTheyHold(t *testing.T) {
-	for _, prog := range []*Program{sections, testsOnce, awaits} {
+	for _, prog := range []*Program{sections, testsOnce, awaits, awaitsValue} {
 		for _, fine := range []bool{false, true} {
 			r := Check(t, prog, Options{Strategy: "dfs", Fine: fine})
 			require.True(t, r.Exhausted)

@@ -201,6 +201,9 @@ func (e *engine) found(v Verdict, sentence, detail string) {
 func (e *engine) advance() int {
 	for e.outcome == running {
 		canRun := e.collect()
+		if e.outcome != running {
+			break // the predicate of an Await has panicked
+		}
 		if !canRun {
 			e.over()
 			break
@@ -331,13 +334,31 @@ func (e *engine) perform(c Choice) bool {
 // order takes account of an operation in the happens-before order. False: it races.
 func (e *engine) order(i int, op *step.Op) bool {
 	if op.Kind == step.Await {
-		for _, offset := range step.StateOf(e.parts[i].p).Reads {
-			e.clocks.acquire(i, offset)
-		}
-		return true
+		return e.orderAwait(i)
 	}
 	granted := op.Kind.Conditional() && op.Pred.Holds(e.at(op.Object))
-	other := e.clocks.step(i, op, granted, e.steps)
+	return e.raceFree(e.clocks.step(i, op, granted, e.steps))
+}
+
+// orderAwait takes account of what the predicate of an Await has read: first what
+// orders, then what needs the order.
+func (e *engine) orderAwait(i int) bool {
+	reads := step.StateOf(e.parts[i].p).Reads
+	for _, r := range reads {
+		if !r.Plain() {
+			e.clocks.acquire(i, r.Offset())
+		}
+	}
+	for _, r := range reads {
+		if r.Plain() && !e.raceFree(e.clocks.access(i, r.Offset(), false, int32(e.steps))) {
+			return false
+		}
+	}
+	return true
+}
+
+// raceFree reports a race with the access of an earlier step, if there is one.
+func (e *engine) raceFree(other int) bool {
 	if other == 0 {
 		return true
 	}

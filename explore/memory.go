@@ -53,10 +53,7 @@ func newMemory(prog *Program, o Options) (*memory, error) {
 	}
 	m := &memory{region: region}
 	m.e = newEngine(prog, region, o)
-	m.e.await = func(i int) bool {
-		p := m.e.parts[i].p
-		return step.StateOf(p).Evaluate(p)
-	}
+	m.e.await = m.await
 	m.e.kill = func(int) error { return nil } // it stays where it is, and unwinds in the end
 	m.coroutines = make([]coroutine, len(prog.Roles))
 	step.Memory(region.Data(), uintptr(region.Schema().Size))
@@ -67,6 +64,18 @@ func newMemory(prog *Program, o Options) (*memory, error) {
 		c.idle = true
 	}
 	return m, nil
+}
+
+// await evaluates the predicate of participant i's Await, in the coroutine of
+// whoever asks; a panic in it is the participant's own.
+func (m *memory) await(i int) bool {
+	defer func() {
+		if r := recover(); r != nil {
+			m.e.panicked(i, fmt.Sprint(r), string(debug.Stack()))
+		}
+	}()
+	p := m.e.parts[i].p
+	return step.StateOf(p).Evaluate(p)
 }
 
 func (m *memory) engine() *engine { return m.e }

@@ -38,9 +38,8 @@ type processes struct {
 // evaluation is the last value of an Await's predicate, and what it was computed from.
 type evaluation struct {
 	true_  bool
-	reads  []uint32
+	reads  []step.Read
 	values []uint64
-	some   bool // reads is complete
 }
 
 func newProcesses(prog *Program, o Options, record bool) (*processes, error) {
@@ -103,7 +102,12 @@ func (x *processes) resume(i int, command uint32) {
 		slot.Reply = uint64(x.e.wake(slot.Object, int(slot.Value)))
 		x.command(i, proc.Go)
 	}
-	switch {
+	x.heard(i)
+}
+
+// heard takes note of a participant's message.
+func (x *processes) heard(i int) {
+	switch slot := x.g.Slot(i); {
 	case slot.Gone != 0:
 		x.e.parts[i].status = dead
 		x.fail(fmt.Errorf("explore: P%d, process %d, died: %v", i, x.g.Pid(i), describe(x.g, i)))
@@ -160,12 +164,16 @@ func (x *processes) kill(i int) error {
 // predicate is a closure there; it is no step and no choice.
 func (x *processes) await(i int) bool {
 	v := &x.awaits[i]
-	changed := !v.some
-	for k, offset := range v.reads {
-		changed = changed || x.e.load64(offset) != v.values[k]
+	changed := false
+	for k, r := range v.reads {
+		changed = changed || x.e.load64(r.Offset()) != v.values[k]
 	}
 	if changed {
 		x.command(i, proc.Evaluate)
+		if x.g.Slot(i).Message != proc.Announced {
+			x.heard(i) // it has panicked, or died
+			return false
+		}
 		x.evaluated(i)
 	}
 	return v.true_
@@ -173,12 +181,12 @@ func (x *processes) await(i int) bool {
 
 func (x *processes) evaluated(i int) {
 	slot, v := x.g.Slot(i), &x.awaits[i]
-	v.true_, v.some = slot.True != 0, slot.NReads <= uint32(len(slot.Reads))
+	v.true_ = slot.True != 0
 	v.reads, v.values = v.reads[:0], v.values[:0]
-	for _, offset := range slot.Reads[:min(slot.NReads, uint32(len(slot.Reads)))] {
-		if offset < x.e.schema.Size {
-			v.reads = append(v.reads, offset)
-			v.values = append(v.values, x.e.load64(offset))
+	for _, r := range slot.Reads[:min(slot.NReads, step.MaxReads)] {
+		if r.Offset() < x.e.schema.Size {
+			v.reads = append(v.reads, r)
+			v.values = append(v.values, x.e.load64(r.Offset()))
 		}
 	}
 	step.StateOf(x.e.parts[i].p).Reads = v.reads

@@ -78,8 +78,16 @@ func (r *recorder) after(e *engine) {
 func (r *recorder) race(e *engine, other int) string {
 	a, b := &r.events[other-1], &r.events[len(r.events)-1]
 	b.state = append([]byte(nil), unsafe.Slice((*byte)(e.base), e.schema.Size)...)
-	return fmt.Sprintf("P%d %ss %s at %s and P%d %ss %s at %s; nothing orders the two", a.Participant, a.Operation, a.Object, a.Position,
-		b.Participant, b.Operation, b.Object, b.Position)
+	return fmt.Sprintf("%s and %s; nothing orders the two", a.access(), b.access())
+}
+
+// access is the step in the third person: "P0 sets Total at solution.go:19".
+func (ev *Event) access() string {
+	text := fmt.Sprintf("P%d %ss", ev.Participant, ev.Operation)
+	if ev.Object != "" {
+		text += " " + ev.Object
+	}
+	return text + " at " + ev.Position
 }
 
 func (e *engine) value(offset uint32) string {

@@ -33,7 +33,7 @@ type Slot struct {
 	Call, CallPred, CallObject uint32
 	True                       uint32 // an Await's predicate holds
 	Value, Old                 uint64
-	Reads                      [8]uint32
+	Reads                      [step.MaxReads]step.Read
 	NReads                     uint32
 	NText, NDetail             uint32
 	_                          uint32

@@ -3,6 +3,7 @@ package step
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 )
 
@@ -87,7 +88,7 @@ type State struct {
 	Reply uint64 // the driver's answer: a chosen value, a wait's result, a number of woken
 
 	Await func() bool // the predicate of a pending Await
-	Reads []uint32    // offsets that the last evaluation of it read
+	Reads []Read      // what the last evaluation of it read
 
 	depth int // calls of primitives entered and not left
 	then  Op  // what follows the sleep of the current call
@@ -110,13 +111,40 @@ func (s *State) Reset() {
 	s.Reads, s.calls = s.Reads[:0], s.calls[:0]
 }
 
+// Read is a cell or object that the predicate of an Await has read: its offset,
+// with PlainRead added where the access does not synchronize. (Offsets are
+// multiples of four.)
+type Read uint32
+
+// PlainRead marks a read of a plain cell.
+const PlainRead Read = 1
+
+// MaxReads bounds what the predicate of one Await reads.
+const MaxReads = 64
+
+// Offset is where the cell lies.
+func (r Read) Offset() uint32 { return uint32(r &^ PlainRead) }
+
+// Plain reports whether the access can race.
+func (r Read) Plain() bool { return r&PlainRead != 0 }
+
+// note notes a read, once.
+func (s *State) note(r Read) {
+	if slices.Contains(s.Reads, r) {
+		return
+	}
+	if len(s.Reads) == MaxReads {
+		panic(fmt.Sprintf("step: Await: the predicate reads more than %d cells", MaxReads))
+	}
+	s.Reads = append(s.Reads, r)
+}
+
 // Evaluate evaluates the predicate of a pending Await and notes what it read.
 // The accesses are not steps. Driver and participant may both call it.
 func (s *State) Evaluate(p *P) bool {
 	s.Reads = s.Reads[:0]
 	previous := noting
 	noting = s
-	ok := s.Await()
-	noting = previous
-	return ok
+	defer func() { noting = previous }()
+	return s.Await()
 }

@@ -93,7 +93,7 @@ func enter(kind Kind, object, second unsafe.Pointer, pred Pred) {
 		return
 	}
 	if noting != nil {
-		noting.Reads = append(noting.Reads, offset(object))
+		noting.note(Read(offset(object)))
 		return
 	}
 	p := current
@@ -138,7 +138,11 @@ func Then(kind Kind, object, second unsafe.Pointer, pred Pred) {
 // returns when the caller may perform the access.
 func Touch(kind Kind, object unsafe.Pointer, bytes uint8, value, old uint64) {
 	if noting != nil {
-		noting.Reads = append(noting.Reads, offset(object))
+		r := Read(offset(object))
+		if kind.Plain() {
+			r |= PlainRead
+		}
+		noting.note(r)
 		return
 	}
 	p := current
