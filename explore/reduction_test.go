@@ -19,10 +19,15 @@ import (
 type unreduced struct {
 	chosen, of []int
 	depth      int
+	most, n    int // executions at most, 0: all; so far
 	finished   bool
 }
 
-func (u *unreduced) begin() bool { u.depth = 0; return !u.finished }
+func (u *unreduced) begin() bool {
+	u.depth = 0
+	u.n++
+	return !u.finished && (u.most == 0 || u.n <= u.most)
+}
 
 func (u *unreduced) choose(pt *Point) int {
 	if u.depth == len(u.chosen) {
@@ -42,9 +47,10 @@ func (u *unreduced) end() {
 	u.finished = true
 }
 
-// outcomes are the final states of all executions that a strategy makes, deadlocks included.
-func outcomes(t *testing.T, prog *Program, o Options, s strategy) (states []string, executions int) {
-	t.Helper()
+// outcomes are the final states of all executions that a strategy makes, and the
+// verdicts of those that it leaves with a finding: a cycle of owners is found
+// while others have steps left, so the state then is not final.
+func outcomes(t require.TestingT, prog *Program, o Options, s strategy) (states []string, executions int) {
 	o.NoRaces = true
 	m, err := newMemory(prog, o.withDefaults())
 	require.NoError(t, err)
@@ -57,11 +63,11 @@ func outcomes(t *testing.T, prog *Program, o Options, s strategy) (states []stri
 			continue
 		}
 		executions++
-		verdict := Holds
 		if m.e.outcome == found {
-			verdict = m.e.finding.verdict
+			seen[string(m.e.finding.verdict)] = true
+		} else {
+			seen[fmt.Sprintf("%x", m.region.Bytes())] = true
 		}
-		seen[fmt.Sprintf("%s %x", verdict, m.region.Bytes())] = true
 	}
 	return slices.Sorted(maps.Keys(seen)), executions
 }
