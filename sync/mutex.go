@@ -75,8 +75,12 @@ func (m *Mutex) TryLock() bool {
 // Unlock unlocks m and wakes one of those who sleep. It panics if m is not
 // locked or is held by another process. It does not block.
 func (m *Mutex) Unlock() {
-	if !m.word.FastUnlock() {
+	switch was := m.word.FastUnlock(); was {
+	case step.Self:
+	case 0:
 		m.unlockSlow()
+	default:
+		m.released(was) // somebody went to sleep between the look and the swap
 	}
 }
 
@@ -124,12 +128,20 @@ func (m *Mutex) unlockSlow() {
 	case ownerOf(state) != step.ID():
 		panic("sync: Unlock of a Mutex that another process holds")
 	}
-	// From here the mutex is another's, who may unmap it: Wake uses the address alone.
-	if hasSleepers(m.word.Swap(0)) {
-		m.word.Wake(1)
-	}
+	m.released(m.word.Swap(0))
 
 	step.Leave()
+}
+
+// released wakes a sleeper if the state in which the mutex was given up has one.
+// The mutex is another's by now, who may unmap it: Wake uses the address alone.
+func (m *Mutex) released(was uint32) {
+	if ownerOf(was) != step.ID() {
+		panic("sync: two goroutines unlock a Mutex at once") // and one of them has freed another's
+	}
+	if hasSleepers(was) {
+		m.word.Wake(1)
+	}
 }
 
 // free is the predicate on which Lock waits.
