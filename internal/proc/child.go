@@ -58,6 +58,8 @@ func Init() {
 		os.Exit(3)
 	}
 	self.Slot.Pid = uint32(os.Getpid())
+	// For ps and top, which would say "exe".
+	_ = os.WriteFile("/proc/self/comm", fmt.Appendf(nil, "P%d %s", self.P.ID(), self.Program.Name), 0)
 	h(self)
 	os.Exit(0)
 }
