@@ -10,6 +10,7 @@ import (
 
 	"github.com/interlock-go/interlock/condvar"
 	"github.com/interlock-go/interlock/explore"
+	"github.com/interlock-go/interlock/internal/exploretest"
 	"github.com/interlock-go/interlock/internal/word"
 	"github.com/interlock-go/interlock/shm"
 	"github.com/interlock-go/interlock/sync"
@@ -156,7 +157,7 @@ func TestCondHoldsInEveryExecution(t *testing.T) {
 		{"waiter and signal under the mutex, one spurious wakeup", told(true), 1},
 		{"hand-off of 1 item", handOff[condvar.Cond](1), 0},
 	} {
-		t.Run(c.name, func(t *testing.T) { exhaust(t, c.prog, explore.Options{Fine: true, Spurious: c.spurious}) })
+		t.Run(c.name, func(t *testing.T) { exploretest.Exhaust(t, c.prog, explore.Options{Fine: true, Spurious: c.spurious}) })
 	}
 }
 
@@ -174,15 +175,15 @@ func TestCondHoldsInLargerInstances(t *testing.T) {
 		{"hand-off of 3 items, one spurious wakeup", handOff[condvar.Cond](3), 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			exhaust(t, c.prog, explore.Options{Spurious: c.spurious})
-			sample(t, c.prog, explore.Options{Fine: true, Spurious: c.spurious})
+			exploretest.Exhaust(t, c.prog, explore.Options{Spurious: c.spurious})
+			exploretest.Sample(t, c.prog, explore.Options{Fine: true, Spurious: c.spurious})
 		})
 	}
 }
 
 func TestAnIfInsteadOfALoopIsFound(t *testing.T) {
-	exhaust(t, told(false), explore.Options{Fine: true})
-	r := find(t, told(false), explore.Options{Spurious: 1})
+	exploretest.Exhaust(t, told(false), explore.Options{Fine: true})
+	r := exploretest.Find(t, told(false), explore.Options{Spurious: 1})
 	require.Equal(t, explore.Violated, r.Verdict)
 	require.Equal(t, "the waiter went on without the flag", r.Finding)
 }
@@ -313,6 +314,6 @@ func TestWrongConditionsAreFound(t *testing.T) {
 		{"broadcasts to one, 2 waiters", flag(2, (*broadcastsToOne).Broadcast), explore.Deadlock},
 		{"takes the count", flag(2, (*takesTheCount).Broadcast), explore.Deadlock},
 	} {
-		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, find(t, c.prog, explore.Options{}).Verdict) })
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, exploretest.Find(t, c.prog, explore.Options{}).Verdict) })
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/interlock-go/interlock/explore"
+	"github.com/interlock-go/interlock/internal/exploretest"
 	"github.com/interlock-go/interlock/internal/word"
 	"github.com/interlock-go/interlock/sem"
 	"github.com/interlock-go/interlock/shm"
@@ -130,7 +131,7 @@ func TestSemaphoreHoldsInEveryExecution(t *testing.T) {
 		{"2 signals", asSignal[S](2)},
 		{"wait, post and try", trying[S]()},
 	} {
-		t.Run(c.name, func(t *testing.T) { exhaust(t, c.prog, explore.Options{Fine: true}) })
+		t.Run(c.name, func(t *testing.T) { exploretest.Exhaust(t, c.prog, explore.Options{Fine: true}) })
 	}
 }
 
@@ -148,8 +149,8 @@ func TestSemaphoreHoldsInLargerInstances(t *testing.T) {
 		{"3 signals", asSignal[S](3), 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			exhaust(t, c.prog, explore.Options{Spurious: c.spurious})
-			sample(t, c.prog, explore.Options{Fine: true, Spurious: c.spurious})
+			exploretest.Exhaust(t, c.prog, explore.Options{Spurious: c.spurious})
+			exploretest.Sample(t, c.prog, explore.Options{Fine: true, Spurious: c.spurious})
 		})
 	}
 }
@@ -325,7 +326,7 @@ func TestWrongSemaphoresAreFound(t *testing.T) {
 		{"takes it awake, a spurious wakeup", asMutex[takesItAwake](2, 1), 1, explore.Race},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			require.Equal(t, c.want, find(t, c.prog, explore.Options{Spurious: c.spurious}).Verdict)
+			require.Equal(t, c.want, exploretest.Find(t, c.prog, explore.Options{Spurious: c.spurious}).Verdict)
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/interlock-go/interlock/explore"
+	"github.com/interlock-go/interlock/internal/exploretest"
 	"github.com/interlock-go/interlock/internal/step"
 	"github.com/interlock-go/interlock/internal/word"
 	"github.com/interlock-go/interlock/shm"
@@ -86,7 +87,7 @@ func TestMutexHoldsInEveryExecution(t *testing.T) {
 		{"lock and 2 try", trying(1, 2)},
 		{"2 lock and try", trying(2, 1)},
 	} {
-		t.Run(c.name, func(t *testing.T) { exhaust(t, c.prog, explore.Options{Fine: true}) })
+		t.Run(c.name, func(t *testing.T) { exploretest.Exhaust(t, c.prog, explore.Options{Fine: true}) })
 	}
 }
 
@@ -220,6 +221,6 @@ func TestWrongMutexesAreFound(t *testing.T) {
 		{"tests then stores", counting[testsThenStores](2, 1), explore.Race},
 		{"takes it awake", counting[takesItAwake](2, 1), explore.Race},
 	} {
-		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, find(t, c.prog, explore.Options{}).Verdict) })
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, exploretest.Find(t, c.prog, explore.Options{}).Verdict) })
 	}
 }

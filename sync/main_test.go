@@ -1,58 +1,9 @@
 package sync_test
 
 import (
-	"runtime/debug"
-	"slices"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
-
-	"github.com/interlock-go/interlock/explore"
+	"github.com/interlock-go/interlock/internal/exploretest"
 )
 
-func TestMain(m *testing.M) {
-	explore.Init()
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/proc.spawn"))
-}
-
-// exhaust explores every execution and wants nothing to be found. Under the race
-// detector a step costs thirty times as much: there it stops at a bound, and says so.
-func exhaust(t *testing.T, prog *explore.Program, o explore.Options) {
-	t.Helper()
-	o.Strategy, o.Executions = "dfs", 1<<30
-	if underRaceDetector() {
-		o.Executions = 2000
-	}
-	r, err := explore.Explore(prog, o)
-	require.NoError(t, err)
-	if underRaceDetector() && !r.Exhausted && r.FoundAfter == 0 {
-		t.Logf("bounded: %d executions, %d cut, %.1f s", r.Executions, r.Cut, r.Seconds)
-		return
-	}
-	require.Equal(t, explore.Holds, r.Verdict, "%s\nschedule %s", r.Finding, r.Schedule)
-	require.True(t, r.Exhausted)
-	t.Logf("all %d executions, %d cut, %d steps, %.1f s", r.Executions, r.Cut, r.TotalSteps, r.Seconds)
-}
-
-// find explores until something is found, and replays it.
-func find(t *testing.T, prog *explore.Program, o explore.Options) *explore.Result {
-	t.Helper()
-	o.Fine, o.Strategy = true, "dfs"
-	r, err := explore.Explore(prog, o)
-	require.NoError(t, err)
-	require.NotEqual(t, explore.Unknown, r.Verdict, r.Finding)
-	if r.Verdict == explore.Holds {
-		return r
-	}
-	t.Logf("%s after %d executions: %s; schedule %s", r.Verdict, r.FoundAfter, r.Finding, r.Schedule)
-	again, err := explore.Replay(prog, r.Schedule, explore.Options{})
-	require.NoError(t, err)
-	require.Equal(t, [2]any{r.Verdict, r.Finding}, [2]any{again.Verdict, again.Finding})
-	return r
-}
-
-func underRaceDetector() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
-}
+func TestMain(m *testing.M) { exploretest.Main(m) }
