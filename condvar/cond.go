@@ -2,6 +2,7 @@
 package condvar
 
 import (
+	"context"
 	"reflect"
 	"strconv"
 	"unsafe"
@@ -57,7 +58,13 @@ type Cond struct {
 
 // Wait releases m and waits until it is woken; then it locks m again and
 // returns. The caller holds m, else Wait panics.
-func (c *Cond) Wait(m *sync.Mutex) {
+func (c *Cond) Wait(m *sync.Mutex) { _ = c.wait(word.Forever, m) }
+
+// WaitContext is Wait that gives up when the context ends: then it locks m, like
+// Wait, and returns the context's error.
+func (c *Cond) WaitContext(ctx context.Context, m *sync.Mutex) error { return c.wait(ctx, m) }
+
+func (c *Cond) wait(ctx context.Context, m *sync.Mutex) error {
 	step.EnterWith(step.Wait, unsafe.Pointer(c), unsafe.Pointer(m))
 
 	c.waiting.Add(1)
@@ -65,12 +72,13 @@ func (c *Cond) Wait(m *sync.Mutex) {
 	m.Unlock()
 
 	step.Then(step.Reacquire, unsafe.Pointer(m), unsafe.Pointer(c), mutex.Acquire)
-	c.sequence.Wait(seen)
+	err := c.sequence.Wait(ctx, seen)
 
 	c.waiting.Add(^uint32(0))
 	m.Lock()
 
 	step.Leave()
+	return err
 }
 
 // Signal wakes one waiter, if there is one. It does not block.

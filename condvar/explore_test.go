@@ -198,7 +198,7 @@ func (c *cond) Wait(m *sync.Mutex) {
 	c.waiting.Add(1)
 	seen := c.sequence.Load()
 	m.Unlock()
-	c.sequence.Wait(seen)
+	c.sequence.Wait(word.Forever, seen)
 	c.waiting.Add(minusOne)
 	m.Lock()
 }
@@ -219,7 +219,7 @@ type readsLate struct{ cond }
 func (c *readsLate) Wait(m *sync.Mutex) {
 	c.waiting.Add(1)
 	m.Unlock()
-	c.sequence.Wait(c.sequence.Load())
+	c.sequence.Wait(word.Forever, c.sequence.Load())
 	c.waiting.Add(minusOne)
 	m.Lock()
 }
@@ -231,7 +231,7 @@ func (c *countsLate) Wait(m *sync.Mutex) {
 	seen := c.sequence.Load()
 	m.Unlock()
 	c.waiting.Add(1)
-	c.sequence.Wait(seen)
+	c.sequence.Wait(word.Forever, seen)
 	c.waiting.Add(minusOne)
 	m.Lock()
 }
@@ -240,7 +240,7 @@ type keepsTheMutex struct{ cond }
 
 func (c *keepsTheMutex) Wait(m *sync.Mutex) {
 	c.waiting.Add(1)
-	c.sequence.Wait(c.sequence.Load())
+	c.sequence.Wait(word.Forever, c.sequence.Load())
 	m.Unlock()
 	c.waiting.Add(minusOne)
 	m.Lock()
@@ -252,7 +252,7 @@ func (c *returnsWithoutTheMutex) Wait(m *sync.Mutex) {
 	c.waiting.Add(1)
 	seen := c.sequence.Load()
 	m.Unlock()
-	c.sequence.Wait(seen)
+	c.sequence.Wait(word.Forever, seen)
 	c.waiting.Add(minusOne)
 }
 
@@ -277,7 +277,7 @@ func (c *staysCounted) Wait(m *sync.Mutex) {
 	c.waiting.Add(1)
 	seen := c.sequence.Load()
 	m.Unlock()
-	c.sequence.Wait(seen)
+	c.sequence.Wait(word.Forever, seen)
 	m.Lock()
 }
 

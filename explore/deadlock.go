@@ -26,14 +26,18 @@ func (e *engine) awaited(i int) int {
 	if object == step.None {
 		return -1
 	}
-	return int(pred.Owner(e.at(object))) - 1
+	owner := int(pred.Owner(e.at(object))) - 1
+	if owner >= 0 && owner < len(e.parts) && step.StateOf(e.parts[owner].p).Shared {
+		return -1 // a process, and it is not known which of its participants
+	}
+	return owner
 }
 
 // lookForCycle finds a deadlock as soon as participant i closes a cycle of owners.
 func (e *engine) lookForCycle(i int) {
 	at := i
 	for range e.parts {
-		if e.parts[at].status != alive || e.enabled(at) {
+		if e.parts[at].status != alive || e.enabled(at) || e.parts[at].op.Cancellable {
 			return
 		}
 		if at = e.awaited(at); at < 0 || at >= len(e.parts) {
@@ -69,7 +73,7 @@ func (e *engine) graph() []waitgraph.Node {
 // held are the paths of what a participant holds.
 func (e *engine) held(i int) []string {
 	var names []string
-	for _, offset := range e.schema.Held(e.base, identity(i)) {
+	for _, offset := range e.schema.Held(e.base, e.identity(i)) {
 		names = append(names, e.schema.Path(offset))
 	}
 	return names
@@ -90,6 +94,8 @@ func (e *engine) refusal(want Choice, pt *Point) string {
 		return fmt.Sprintf("P%d is dead", want.N)
 	case want.Kind == Spurious && !p.asleep:
 		return fmt.Sprintf("P%d does not sleep", want.N)
+	case want.Kind == Timeout:
+		return fmt.Sprintf("P%d waits for nothing that a context could end", want.N)
 	}
 	return waitgraph.Blocked(e.graph(), want.N)
 }

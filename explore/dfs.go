@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/interlock-go/interlock/internal/step"
@@ -35,12 +36,46 @@ type node struct {
 	sleep        set
 }
 
-// set is a set of participants.
-type set [MaxParticipants / 64]uint64
+// set is a set of choices that can sleep: who runs, and whose context ends.
+type set [2 * MaxParticipants / 64]uint64
 
-func (s *set) add(p int)      { s[p/64] |= 1 << (p % 64) }
-func (s *set) remove(p int)   { s[p/64] &^= 1 << (p % 64) }
-func (s *set) has(p int) bool { return s[p/64]&(1<<(p%64)) != 0 }
+// bit is a choice's place in a set; not ok: it never sleeps.
+func bit(c Choice) (at int, ok bool) {
+	switch c.Kind {
+	case Run:
+		return c.N, true
+	case Timeout:
+		return MaxParticipants + c.N, true
+	}
+	return 0, false
+}
+
+func (s *set) add(c Choice) {
+	if b, ok := bit(c); ok {
+		s[b/64] |= 1 << (b % 64)
+	}
+}
+
+func (s *set) has(c Choice) bool {
+	b, ok := bit(c)
+	return ok && s[b/64]&(1<<(b%64)) != 0
+}
+
+// keep leaves only those choices in the set for which f says yes.
+func (s *set) keep(f func(Choice) bool) {
+	for w := range s {
+		for rest := s[w]; rest != 0; rest &= rest - 1 {
+			b := w*64 + bits.TrailingZeros64(rest)
+			c := Choice{Run, b}
+			if b >= MaxParticipants {
+				c = Choice{Timeout, b - MaxParticipants}
+			}
+			if !f(c) {
+				s[w] &^= rest & -rest
+			}
+		}
+	}
+}
 
 func (d *depthFirst) begin() bool {
 	d.depth, d.carry = 0, set{}
@@ -93,12 +128,12 @@ func (d *depthFirst) choose(pt *Point) int {
 // resume changes nothing that others see, so it commutes with whatever they do.
 func (d *depthFirst) onlyResume(n *node, pt *Point) {
 	for _, c := range n.alternatives {
-		if c.Kind != Run {
+		if c.Kind != Run && c.Kind != Timeout {
 			return // a kill, or another wakeup, is not independent of it
 		}
 	}
 	for j, c := range n.alternatives {
-		if pt.op(c.N).Kind == step.Resume {
+		if c.Kind == Run && pt.op(c.N).Kind == step.Resume {
 			for k := range n.tried {
 				n.tried[k] = k != j
 			}
@@ -109,7 +144,7 @@ func (d *depthFirst) onlyResume(n *node, pt *Point) {
 
 func (n *node) open(j int) bool {
 	c := n.alternatives[j]
-	return !n.tried[j] && !(c.Kind == Run && n.sleep.has(c.N))
+	return !n.tried[j] && !n.sleep.has(c)
 }
 
 // inherit computes the sleepers of the node that follows the chosen alternative.
@@ -124,18 +159,16 @@ func (d *depthFirst) inherit(n *node, pt *Point) {
 		return
 	}
 	d.carry = n.sleep
-	ran := pt.op(c.N)
+	ran := pt.operation(c)
 	for j, t := range n.tried {
 		// The siblings of a resume may have been passed over, not explored: they do not sleep.
-		if a := n.alternatives[j]; t && a.Kind == Run && j != n.chosen && ran.Kind != step.Resume {
-			d.carry.add(a.N)
+		if t && j != n.chosen && ran.Kind != step.Resume {
+			d.carry.add(n.alternatives[j])
 		}
 	}
-	for q := range pt.e.parts {
-		if d.carry.has(q) && step.Dependent(ran, pt.op(q)) {
-			d.carry.remove(q)
-		}
-	}
+	d.carry.keep(func(s Choice) bool {
+		return s.N != c.N && !step.Dependent(ran, pt.operation(s))
+	})
 }
 
 func (d *depthFirst) end() {

@@ -54,6 +54,10 @@ type part struct {
 	word   uint32 // of which
 	order  int    // place in the queue
 	reply  uint64
+
+	timedOut bool    // the context's end was chosen, and the participant has not been told
+	timeout  step.Op // that choice as an operation
+	turn     bool    // somebody has ended its Park
 }
 
 type status uint8
@@ -90,6 +94,7 @@ func newEngine(prog *Program, region *shm.Region, o Options) *engine {
 	e.point.e = e
 	for i, r := range prog.Roles {
 		p := step.NewP(i, len(prog.Roles), r.Name, prog.Params)
+		prog.Place(p)
 		e.parts = append(e.parts, part{p: p, op: &step.StateOf(p).Op})
 	}
 	if !o.NoRaces {
@@ -103,7 +108,8 @@ func (e *engine) reset() {
 	copy(unsafe.Slice((*byte)(e.base), e.schema.Size), e.initial)
 	for i := range e.parts {
 		p := &e.parts[i]
-		p.status, p.asleep, p.reply = alive, false, 0
+		p.status, p.asleep, p.timedOut, p.reply = alive, false, false, 0
+		p.turn = false
 		step.StateOf(p.p).Reset()
 	}
 	e.choices = e.choices[:0]
@@ -113,6 +119,7 @@ func (e *engine) reset() {
 	if e.clocks != nil {
 		e.clocks.reset()
 	}
+	step.ResetProcess()
 	if e.recorder != nil {
 		e.recorder.reset(e)
 	}
@@ -157,7 +164,7 @@ func (e *engine) ended(i int) {
 	if e.outcome != running {
 		return
 	}
-	if e.schema.Holds(e.base, identity(i)) {
+	if e.lastOfProcess(i) && e.schema.Holds(e.base, e.identity(i)) {
 		e.found(Violated, fmt.Sprintf("P%d ended while it holds %s", i, strings.Join(e.held(i), " and ")), "")
 	}
 }
@@ -171,7 +178,36 @@ func (e *engine) panicked(i int, value, stack string) {
 	e.found(Violated, fmt.Sprintf("P%d panicked: %s", i, value), stack)
 }
 
-func identity(i int) uint32 { return uint32(i) + 1 }
+// identity is what participant i stores in lock words: its process's.
+func (e *engine) identity(i int) uint32 { return uint32(step.StateOf(e.parts[i].p).Process) + 1 }
+
+// mates calls f with the participants of i's process, i among them.
+func (e *engine) mates(i int, f func(j int)) {
+	for j := range e.parts {
+		if e.identity(j) == e.identity(i) {
+			f(j)
+		}
+	}
+}
+
+// firstOfProcess reports whether i is alive and no mate of a lower number is: it
+// stands for its process where that is killed.
+func (e *engine) firstOfProcess(i int) bool {
+	first := -1
+	e.mates(i, func(j int) {
+		if first < 0 && e.parts[j].status == alive {
+			first = j
+		}
+	})
+	return first == i
+}
+
+// lastOfProcess reports whether no other participant of i's process is alive.
+func (e *engine) lastOfProcess(i int) bool {
+	last := true
+	e.mates(i, func(j int) { last = last && (j == i || e.parts[j].status != alive) })
+	return last
+}
 
 // completed is called when the current step has had all its effects.
 func (e *engine) completed() {
@@ -243,6 +279,11 @@ func (e *engine) collect() bool {
 			e.alternatives = append(e.alternatives, Choice{Run, i})
 		}
 	}
+	for i := range e.parts {
+		if e.canTimeOut(i) {
+			e.alternatives = append(e.alternatives, Choice{Timeout, i})
+		}
+	}
 	if len(e.alternatives) == 0 {
 		return false
 	}
@@ -255,7 +296,7 @@ func (e *engine) collect() bool {
 	}
 	if e.kills > 0 {
 		for i := range e.parts {
-			if e.parts[i].status == alive {
+			if e.firstOfProcess(i) {
 				e.alternatives = append(e.alternatives, Choice{Kill, i})
 			}
 		}
@@ -270,10 +311,18 @@ func (e *engine) enabled(i int) bool {
 		return false
 	case p.op.Kind == step.Await:
 		return e.await(i)
+	case p.op.Kind == step.Park:
+		return p.turn
 	case p.op.Pred == 0:
 		return true
 	}
 	return p.op.Pred.Holds(e.at(p.op.Object))
+}
+
+// canTimeOut reports whether a participant waits for something that a context can end.
+func (e *engine) canTimeOut(i int) bool {
+	p := &e.parts[i]
+	return p.status == alive && p.op.Cancellable && !e.enabled(i)
 }
 
 // perform does the controller's part of a choice, and reports whether the
@@ -286,13 +335,27 @@ func (e *engine) perform(c Choice) bool {
 	switch c.Kind {
 	case Spurious:
 		e.spurious--
-		p.asleep = false
+		p.asleep, p.op.Cancellable = false, false
+		e.completed()
+		return false
+	case Timeout:
+		p.op.Cancellable = false
+		if !p.asleep { // the call goes on without what it waited for
+			e.last, e.running = c.N, c.N
+			step.StateOf(p.p).Reply, p.reply = step.TimedOut, step.TimedOut
+			return true
+		}
+		p.asleep, p.timedOut = false, true
 		e.completed()
 		return false
 	case Kill:
 		e.kills--
 		e.killed = true
-		p.status, p.asleep = dead, false
+		e.mates(c.N, func(j int) {
+			if q := &e.parts[j]; q.status == alive {
+				q.status, q.asleep = dead, false
+			}
+		})
 		if err := e.kill(c.N); err != nil {
 			e.outcome, e.failure = failed, err
 			return false
@@ -303,6 +366,7 @@ func (e *engine) perform(c Choice) bool {
 
 	e.last, e.running = c.N, c.N
 	op := p.op
+	p.reply = 0
 	if e.clocks != nil && !e.order(c.N, op) {
 		e.running = -1
 		return false
@@ -319,13 +383,17 @@ func (e *engine) perform(c Choice) bool {
 			}
 			return false
 		}
-		p.reply = 0
 	case step.Resume:
 		p.reply = 1
+	case step.Park:
+		p.turn = false
 	case step.FutexWake:
 		p.reply = uint64(e.wake(op.Object, int(op.Value)))
 	case step.Choose:
 		p.reply = uint64(e.pick(int(op.Value)))
+	}
+	if p.timedOut {
+		p.reply, p.timedOut = step.TimedOut, false
 	}
 	step.StateOf(p.p).Reply = p.reply
 	return true

@@ -177,5 +177,8 @@ func (m *memory) Step(p *step.P) {
 	}
 }
 
+// Give implements [step.Driver].
+func (m *memory) Give(to *step.P) { m.e.parts[to.ID()].turn = true }
+
 // Wake implements [step.Driver].
 func (m *memory) Wake(p *step.P, word uint32, n int) int { return m.e.wake(word, n) }

@@ -43,6 +43,11 @@ type evaluation struct {
 }
 
 func newProcesses(prog *Program, o Options, record bool) (*processes, error) {
+	for _, r := range prog.Roles {
+		if r.Process != 0 {
+			return nil, fmt.Errorf("explore: program %s: participants that share a process run in memory only", prog.Name)
+		}
+	}
 	g, err := proc.Start(prog, proc.Options{Handler: handler, Fine: o.Fine, Record: record, Pin: true})
 	if err != nil {
 		return nil, err
@@ -208,6 +213,7 @@ func participate(self *proc.Self) {
 	for {
 		if self.Slot.HandBack() == proc.Play {
 			step.StateOf(self.P).Reset()
+			step.ResetProcess()
 			r.play(self)
 		}
 		if r.abandoning {
@@ -265,6 +271,9 @@ func (r *remote) evaluate(p *step.P) {
 	r.slot.NReads = uint32(len(s.Reads))
 	copy(r.slot.Reads[:], s.Reads)
 }
+
+// Give implements [step.Driver]. A process has one participant here.
+func (r *remote) Give(*step.P) {}
 
 // Wake implements [step.Driver].
 func (r *remote) Wake(p *step.P, word uint32, n int) int {

@@ -51,7 +51,7 @@ func (e *engine) wakeNth(word uint32, nth int) {
 			}
 		}
 		if before == nth {
-			e.parts[i].asleep = false
+			e.parts[i].asleep, e.parts[i].op.Cancellable = false, false
 			return
 		}
 	}

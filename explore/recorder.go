@@ -29,6 +29,8 @@ func (r *recorder) before(e *engine, c Choice) {
 	switch c.Kind {
 	case Spurious:
 		op.Kind = step.Spurious
+	case Timeout:
+		op.Kind = step.Timeout
 	case Kill:
 		op = step.Op{Kind: step.Kill, Object: step.None, Second: step.None}
 	}

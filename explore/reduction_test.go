@@ -79,7 +79,7 @@ func TestTheReducedSearchReachesTheSameStates(t *testing.T) {
 		A, B shm.Atomic[uint32]
 	}
 	afterWake := New("after-wake", Spec[woken]{Roles: []Role[woken]{
-		{Name: "sleeper", Run: func(p *P, s *woken) { s.W.Wait(0); s.A.Store(1) }},
+		{Name: "sleeper", Run: func(p *P, s *woken) { s.W.Wait(word.Forever, 0); s.A.Store(1) }},
 		{Name: "waker", Run: func(p *P, s *woken) {
 			for s.W.Wake(1) == 0 {
 				p.Await(func() bool { return s.B.Load() == 1 })

@@ -20,7 +20,7 @@ import (
 // program (its struct, roles and parameters), and the choices: a number is a
 // step of that participant, x4 repeats it; v1 is the value 1, chosen within the
 // step before it (which waiter was woken, or P.Choose); k0 kills participant 0;
-// s2 wakes participant 2 spuriously.
+// s2 wakes participant 2 spuriously; t0 ends the context of participant 0.
 type Schedule struct {
 	Fine    bool
 	Program string // the program's mark
@@ -60,6 +60,8 @@ func (s Schedule) String() string {
 			fmt.Fprintf(&b, "s%d", c.N)
 		case Kill:
 			fmt.Fprintf(&b, "k%d", c.N)
+		case Timeout:
+			fmt.Fprintf(&b, "t%d", c.N)
 		case Pick:
 			fmt.Fprintf(&b, "v%d", c.N)
 		}
@@ -126,6 +128,8 @@ func (r *reader) choice(s *Schedule) error {
 		c.Kind = Kill
 	case r.eat("s"):
 		c.Kind = Spurious
+	case r.eat("t"):
+		c.Kind = Timeout
 	case len(s.Choices) == 0 && strings.HasPrefix(r.text[r.at:], "v"):
 		return fmt.Errorf("a value before the first step")
 	case r.eat("v"):

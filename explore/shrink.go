@@ -162,7 +162,7 @@ func blocksOf(choices []Choice) []block {
 		if c.Kind == Pick && len(bs) > 0 {
 			who = bs[len(bs)-1].who
 		}
-		if c.Kind == Spurious || c.Kind == Kill {
+		if c.Kind == Spurious || c.Kind == Timeout || c.Kind == Kill {
 			who = -1 - c.N // never merged with the participant's own steps
 		}
 		if len(bs) == 0 || bs[len(bs)-1].who != who {

@@ -14,6 +14,7 @@ const (
 	Spurious                   // participant N wakes for no reason
 	Kill                       // participant N dies
 	Pick                       // value N: the waiter that a wake takes, or P.Choose
+	Timeout                    // participant N's context ends
 )
 
 // Choice is one decision of a schedule.
@@ -30,6 +31,8 @@ func (c Choice) String() string {
 		return fmt.Sprintf("the death of P%d", c.N)
 	case Pick:
 		return fmt.Sprintf("value %d", c.N)
+	case Timeout:
+		return fmt.Sprintf("the end of P%d's context", c.N)
 	}
 	return fmt.Sprintf("a step of P%d", c.N)
 }
@@ -61,6 +64,20 @@ func (p *Point) fail(err error) { p.e.outcome, p.e.failure = failed, err }
 
 // op is the operation that a participant has pending.
 func (p *Point) op(participant int) *step.Op { return p.e.parts[participant].op }
+
+// operation is what a choice does, for the question whether it commutes with
+// another. It is valid until the next call for the same participant.
+func (p *Point) operation(c Choice) *step.Op {
+	part := &p.e.parts[c.N]
+	if c.Kind != Timeout {
+		return part.op
+	}
+	part.timeout = step.Op{Kind: step.Timeout, Object: part.op.Object, Second: part.op.Second}
+	if part.asleep {
+		part.timeout.Object = part.word
+	}
+	return &part.timeout
+}
 
 // strategy decides. One file each has: random walk, depth-first, replay.
 type strategy interface {

@@ -183,7 +183,7 @@ func (s *semaphore64) Wait() {
 	}
 	s.data.Add(waiter)
 	for !s.take(waiter) {
-		s.data.WaitLow(0)
+		s.data.WaitLow(word.Forever, 0)
 	}
 }
 
@@ -249,7 +249,7 @@ type testsThenTakes struct{ semaphore64 }
 func (s *testsThenTakes) Wait() {
 	for uint32(s.data.Load()) == 0 {
 		s.data.Add(waiter)
-		s.data.WaitLow(0)
+		s.data.WaitLow(word.Forever, 0)
 		s.data.Add(1<<64 - waiter)
 	}
 	s.data.Add(1<<64 - 1)
@@ -259,7 +259,7 @@ type sleepsUncounted struct{ semaphore64 }
 
 func (s *sleepsUncounted) Wait() {
 	for !s.take(0) {
-		s.data.WaitLow(0)
+		s.data.WaitLow(word.Forever, 0)
 	}
 }
 
@@ -271,10 +271,10 @@ func (s *uncountsFirst) Wait() {
 		return
 	}
 	s.data.Add(waiter)
-	s.data.WaitLow(0)
+	s.data.WaitLow(word.Forever, 0)
 	s.data.Add(1<<64 - waiter)
 	for !s.take(0) {
-		s.data.WaitLow(0)
+		s.data.WaitLow(word.Forever, 0)
 	}
 }
 
@@ -286,7 +286,7 @@ func (s *staysCounted) Wait() {
 	}
 	s.data.Add(waiter)
 	for !s.take(0) {
-		s.data.WaitLow(0)
+		s.data.WaitLow(word.Forever, 0)
 	}
 }
 
@@ -298,7 +298,7 @@ func (s *takesItAwake) Wait() {
 		return
 	}
 	s.data.Add(waiter)
-	s.data.WaitLow(0)
+	s.data.WaitLow(word.Forever, 0)
 	s.take(waiter)
 }
 

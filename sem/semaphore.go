@@ -2,6 +2,7 @@
 package sem
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -80,9 +81,13 @@ func (s *Semaphore) Init(n uint32) error {
 // Wait takes a permit. If there is none, the caller sleeps until there is.
 func (s *Semaphore) Wait() {
 	if step.Driven || !s.take(0) {
-		s.waitSlow()
+		_ = s.wait(word.Forever)
 	}
 }
+
+// WaitContext is Wait that gives up when the context ends, and returns the
+// context's error then. A context that has ended takes nothing.
+func (s *Semaphore) WaitContext(ctx context.Context) error { return s.wait(ctx) }
 
 // TryWait takes a permit if there is one, and reports whether it did. It does not block.
 func (s *Semaphore) TryWait() bool {
@@ -137,17 +142,24 @@ func (s *Semaphore) take(counted uint64) bool {
 	}
 }
 
-func (s *Semaphore) waitSlow() {
-	step.Enter(step.Acquire, unsafe.Pointer(s), positive)
+func (s *Semaphore) wait(ctx context.Context) error {
+	if err := step.Ended(ctx); err != nil {
+		return err
+	}
+	step.EnterUntil(ctx, step.Acquire, unsafe.Pointer(s), positive)
+	defer step.Leave()
 
-	if !s.take(0) {
-		s.data.Add(oneWaiter)
-		for !s.take(oneWaiter) {
-			s.data.WaitLow(0)
+	if s.take(0) {
+		return nil
+	}
+	s.data.Add(oneWaiter)
+	for !s.take(oneWaiter) {
+		if err := s.data.WaitLow(ctx, 0); err != nil {
+			s.data.Add(^uint64(oneWaiter - 1)) // minus one
+			return err
 		}
 	}
-
-	step.Leave()
+	return nil
 }
 
 var positive = step.RegisterPredicate(step.Predicate{

@@ -101,7 +101,7 @@ func (l *lock) Lock() {
 	mine := step.ID()
 	for !l.word.CompareAndSwap(0, mine) {
 		if state, ok := l.flag(); ok {
-			l.word.Wait(state)
+			l.word.Wait(word.Forever, state)
 			mine |= asleep
 		}
 	}
@@ -128,7 +128,7 @@ type forgets struct{ lock }
 func (l *forgets) Lock() {
 	for !l.word.CompareAndSwap(0, step.ID()) {
 		if state, ok := l.flag(); ok {
-			l.word.Wait(state)
+			l.word.Wait(word.Forever, state)
 		}
 	}
 }
@@ -163,7 +163,7 @@ type sleepsUnflagged struct{ lock }
 func (l *sleepsUnflagged) Lock() {
 	for !l.word.CompareAndSwap(0, step.ID()) {
 		if state := l.word.Load(); state != 0 {
-			l.word.Wait(state)
+			l.word.Wait(word.Forever, state)
 		}
 	}
 }
@@ -174,7 +174,7 @@ type sleepsOnAnyValue struct{ lock }
 func (l *sleepsOnAnyValue) Lock() {
 	for !l.word.CompareAndSwap(0, step.ID()|asleep) {
 		if _, ok := l.flag(); ok {
-			l.word.Wait(l.word.Load())
+			l.word.Wait(word.Forever, l.word.Load())
 		}
 	}
 }
@@ -185,7 +185,7 @@ type testsThenStores struct{ lock }
 func (l *testsThenStores) Lock() {
 	for l.word.Load() != 0 {
 		if state, ok := l.flag(); ok {
-			l.word.Wait(state)
+			l.word.Wait(word.Forever, state)
 		}
 	}
 	l.word.Store(step.ID() | asleep)
@@ -197,7 +197,7 @@ type takesItAwake struct{ lock }
 func (l *takesItAwake) Lock() {
 	for !l.word.CompareAndSwap(0, step.ID()) {
 		if state, ok := l.flag(); ok {
-			l.word.Wait(state)
+			l.word.Wait(word.Forever, state)
 			l.word.Store(step.ID() | asleep)
 			return
 		}

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"context"
 	"unsafe"
 
 	"github.com/interlock-go/interlock/internal/step"
@@ -63,9 +64,13 @@ const spins = 40
 // Lock locks m. If it is held, the caller sleeps until it is free.
 func (m *Mutex) Lock() {
 	if !m.word.FastLock() {
-		m.lockSlow()
+		m.lockForever()
 	}
 }
+
+// LockContext is Lock that gives up when the context ends, and returns the
+// context's error then. A context that has ended locks nothing.
+func (m *Mutex) LockContext(ctx context.Context) error { return m.lock(ctx) }
 
 // TryLock locks m if it is free, and reports whether it did. It does not block.
 func (m *Mutex) TryLock() bool {
@@ -84,13 +89,19 @@ func (m *Mutex) Unlock() {
 	}
 }
 
-func (m *Mutex) lockSlow() {
-	step.Enter(step.Lock, unsafe.Pointer(m), free)
+func (m *Mutex) lockForever() { _ = m.lock(word.Forever) }
+
+func (m *Mutex) lock(ctx context.Context) error {
+	if err := step.Ended(ctx); err != nil {
+		return err
+	}
+	step.EnterUntil(ctx, step.Lock, unsafe.Pointer(m), free)
+	defer step.Leave()
 
 	mine := step.ID()
 	for i := 0; !step.Driven && i < spins; i++ {
 		if isFree(m.word.Load()) && m.word.CompareAndSwap(0, mine) {
-			return
+			return nil
 		}
 	}
 
@@ -102,11 +113,12 @@ func (m *Mutex) lockSlow() {
 		if !hasSleepers(state) && !m.word.CompareAndSwap(state, state|sleepers) {
 			continue // it changed hands, or was freed
 		}
-		m.word.Wait(state | sleepers)
+		if err := m.word.Wait(ctx, state|sleepers); err != nil {
+			return err // S stays: others may sleep
+		}
 		mine |= sleepers
 	}
-
-	step.Leave()
+	return nil
 }
 
 func (m *Mutex) tryLockSlow() bool {

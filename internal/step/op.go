@@ -20,6 +20,10 @@ const (
 	FutexWake
 	Resume // the return from a futex wait that slept
 
+	// Among the participants of one process.
+	Queue // joins or leaves the process's queue at a word
+	Park  // waits in it for its turn
+
 	// Calls of primitives.
 	Lock
 	TryLock
@@ -39,6 +43,7 @@ const (
 
 	// What the environment does to a participant.
 	Spurious
+	Timeout // its context's turn: the wait is given up
 	Kill
 )
 
@@ -49,6 +54,7 @@ const (
 	reads  effect = 1 << iota // looks at the state
 	writes                    // changes the state
 	queues                    // changes, or takes from, the queue of sleepers
+	lines                     // changes the line of the process's goroutines at it
 )
 
 // kinds says for each kind how a trace names it, what it does to its objects,
@@ -71,6 +77,8 @@ var kinds = [...]struct {
 	FutexWait:      {name: "futex-wait", effect: reads | queues},
 	FutexWake:      {name: "futex-wake", effect: queues},
 	Resume:         {name: "resume"},
+	Queue:          {name: "queue", effect: reads | lines},
+	Park:           {name: "park"},
 	Lock:           {name: "lock", effect: writes, sleeps: true, acquire: true},
 	TryLock:        {name: "try-lock", effect: writes}, // acquires only where it succeeds
 	Unlock:         {name: "unlock", effect: writes, release: true},
@@ -85,6 +93,7 @@ var kinds = [...]struct {
 	Await:          {name: "await", acquire: true},
 	Choose:         {name: "choose"},
 	Spurious:       {name: "spurious wakeup"},
+	Timeout:        {name: "timeout", effect: writes | queues},
 	Kill:           {name: "killed"},
 }
 
@@ -129,6 +138,10 @@ type Op struct {
 	// the processor in the coarse granularity. None: it does not sleep.
 	SleepOn uint32
 
+	// Cancellable says that a context can end the wait: while the operation cannot
+	// go, the search may choose that it does.
+	Cancellable bool
+
 	// The primitive's call that the operation belongs to; for reports.
 	Call       Kind
 	CallPred   Pred
@@ -144,14 +157,14 @@ type Op struct {
 // happens to the word meanwhile. An Await reads cells that its operation does not
 // list, so it depends on everything that writes.
 func Dependent(a, b *Op) bool {
-	if a.Kind >= Spurious || b.Kind >= Spurious {
+	if a.Kind == Spurious || b.Kind == Spurious || a.Kind == Kill || b.Kind == Kill {
 		return true
 	}
 	x, y := kinds[a.Kind].effect, kinds[b.Kind].effect
 	if a.Kind == Await || b.Kind == Await {
 		return (x|y)&writes != 0
 	}
-	if !(x&writes != 0 && y&(reads|writes) != 0 || y&writes != 0 && x&(reads|writes) != 0 || x&y&queues != 0) {
+	if !(x&writes != 0 && y&(reads|writes) != 0 || y&writes != 0 && x&(reads|writes) != 0 || x&y&(queues|lines) != 0) {
 		return false
 	}
 	return a.shares(b.Object) || a.shares(b.Second)

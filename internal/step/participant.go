@@ -22,7 +22,8 @@ type P struct {
 
 // NewP makes the handle of participant id of n.
 func NewP(id, n int, role string, params Params) *P {
-	return &P{id: id, n: n, role: role, params: params, random: rand.New(rand.NewPCG(uint64(id), 0))}
+	return &P{id: id, n: n, role: role, params: params, random: rand.New(rand.NewPCG(uint64(id), 0)),
+		state: State{Process: id}}
 }
 
 // ID is the participant's number, from 0.
@@ -84,13 +85,18 @@ func (p *P) Await(cond func() bool) {
 
 // State is what a driver keeps in a participant's handle.
 type State struct {
+	Process int  // the participant of lowest number in its process
+	Shared  bool // the process has other participants
+
 	Op    Op     // announced and not yet performed
 	Reply uint64 // the driver's answer: a chosen value, a wait's result, a number of woken
 
 	Await func() bool // the predicate of a pending Await
 	Reads []Read      // what the last evaluation of it read
 
-	depth int // calls of primitives entered and not left
+	depth       int  // calls of primitives entered and not left
+	cancellable bool // of the futex wait that is being announced
+	expired     bool // a context ended, and the call has not been told
 	then  Op  // what follows the sleep of the current call
 	calls []label
 }
@@ -108,6 +114,7 @@ func StateOf(p *P) *State { return &p.state }
 func (s *State) Reset() {
 	s.Op = Op{}
 	s.Reply, s.Await, s.depth = 0, nil, 0
+	s.cancellable, s.expired = false, false
 	s.Reads, s.calls = s.Reads[:0], s.calls[:0]
 }
 

@@ -26,13 +26,17 @@ type Program struct {
 
 // Role is what a participant does.
 type Role struct {
-	Name string
+	Name    string
+	Process int // see [RoleOf]
 	Run  func(p *P, shared unsafe.Pointer)
 }
 
 // RoleOf is a role with the type of its shared struct.
 type RoleOf[T any] struct {
 	Name string
+	// Process, if it is not zero, puts the participant into one process with those
+	// that have the same, as goroutines of it. Optional.
+	Process int
 	Run  func(p *P, shared *T)
 }
 
@@ -50,6 +54,20 @@ type Spec[T any] struct {
 	Finally func(*T) error
 }
 
+// Place tells a participant of the program which process it is in.
+func (prog *Program) Place(p *P) {
+	own := prog.Roles[p.id].Process
+	if own == 0 {
+		return
+	}
+	for i, r := range prog.Roles {
+		if r.Process == own {
+			p.state.Process = min(p.state.Process, i)
+			p.state.Shared = p.state.Shared || i != p.id
+		}
+	}
+}
+
 // NewProgram makes a program out of its description.
 func NewProgram[T any](name string, s Spec[T]) *Program {
 	prog := &Program{Name: name, Struct: reflect.TypeFor[T](), Params: s.Params,
@@ -58,7 +76,7 @@ func NewProgram[T any](name string, s Spec[T]) *Program {
 		prog.Init = func(shared unsafe.Pointer) { s.Init((*T)(shared)) }
 	}
 	for _, r := range s.Roles {
-		prog.Roles = append(prog.Roles, Role{Name: r.Name,
+		prog.Roles = append(prog.Roles, Role{Name: r.Name, Process: r.Process,
 			Run: func(p *P, shared unsafe.Pointer) { r.Run(p, (*T)(shared)) }})
 	}
 	return prog

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"context"
 	"os"
 	"reflect"
 	"runtime"
@@ -25,6 +26,8 @@ type Driver interface {
 	Step(p *P)
 	// Wake wakes at most n sleepers of a word, in the middle of a step.
 	Wake(p *P, word uint32, n int) int
+	// Give ends the Park of another participant of the same process, in the middle of a step.
+	Give(to *P)
 }
 
 var (
@@ -63,11 +66,11 @@ func Observe(f func() error) error {
 }
 
 // ID is the identity that the running participant stores in lock words: under
-// control its number + 1, the same in memory and between processes; in a free
-// run [Self].
+// control its process's number + 1, the same in memory and between processes; in
+// a free run [Self].
 func ID() uint32 {
 	if Driven {
-		return uint32(current.id) + 1
+		return uint32(current.state.Process) + 1
 	}
 	return Self
 }
@@ -77,15 +80,21 @@ func ID() uint32 {
 // participant may perform the whole call. In a free run it labels what the
 // participant may come to sleep on. Every Enter has its [Leave].
 func Enter(kind Kind, object unsafe.Pointer, pred Pred) {
-	enter(kind, object, nil, pred)
+	enter(kind, object, nil, pred, false)
+}
+
+// EnterUntil is [Enter] for a call that the end of a context ends. A driver may
+// choose that it ends while the call cannot go; then the call's next [Sleep] says so.
+func EnterUntil(ctx context.Context, kind Kind, object unsafe.Pointer, pred Pred) {
+	enter(kind, object, nil, pred, ctx.Done() != nil)
 }
 
 // EnterWith is [Enter] for a call that has effects on a second object.
 func EnterWith(kind Kind, object, second unsafe.Pointer) {
-	enter(kind, object, second, 0)
+	enter(kind, object, second, 0, false)
 }
 
-func enter(kind Kind, object, second unsafe.Pointer, pred Pred) {
+func enter(kind Kind, object, second unsafe.Pointer, pred Pred, cancellable bool) {
 	if !Driven {
 		if Slot != nil && kinds[kind].sleeps {
 			Slot.label(kind, pred, object)
@@ -101,8 +110,9 @@ func enter(kind Kind, object, second unsafe.Pointer, pred Pred) {
 	if !fine {
 		if s.depth == 0 {
 			s.Op = Op{Kind: kind, Pred: pred, Object: offset(object), Second: offset(second), SleepOn: None,
-				Call: kind, CallPred: pred, CallObject: offset(object)}
+				Cancellable: cancellable, Call: kind, CallPred: pred, CallObject: offset(object)}
 			announce(p)
+			s.expired = s.Reply == TimedOut
 		}
 		s.depth++
 		return
@@ -150,7 +160,8 @@ func Touch(kind Kind, object unsafe.Pointer, bytes uint8, value, old uint64) {
 	if s.depth > 0 && !fine {
 		return
 	}
-	s.Op = Op{Kind: kind, Size: bytes, Object: offset(object), Second: None, SleepOn: None, Value: value, Old: old}
+	s.Op = Op{Kind: kind, Size: bytes, Object: offset(object), Second: None, SleepOn: None, Value: value, Old: old,
+		Cancellable: s.cancellable}
 	if n := len(s.calls); n > 0 {
 		c := s.calls[n-1]
 		s.Op.Call, s.Op.CallPred, s.Op.CallObject = c.kind, c.pred, c.object
@@ -158,19 +169,41 @@ func Touch(kind Kind, object unsafe.Pointer, bytes uint8, value, old uint64) {
 	announce(p)
 }
 
-// Sleep is a futex wait under control: the driver compares and enqueues. It
-// reports whether the participant slept.
-func Sleep(word unsafe.Pointer, val uint32) bool {
+// Ended is the error of a context that has ended. Under control no context has
+// before a driver chooses so.
+func Ended(ctx context.Context) error {
+	if Driven {
+		return nil
+	}
+	return ctx.Err()
+}
+
+// TimedOut is the reply to an operation whose context ended first.
+const TimedOut = 2
+
+// Sleep is a futex wait under control: the driver compares and enqueues. Its
+// error is that the context's end was chosen: a driver looks at no clock, and at
+// no context but for whether it can end at all.
+func Sleep(ctx context.Context, word unsafe.Pointer, val uint32) error {
 	p := current
 	s := &p.state
-	if s.depth == 0 || fine {
+	switch {
+	case s.depth == 0 || fine:
+		s.cancellable = ctx.Done() != nil
 		Touch(FutexWait, word, 4, 0, uint64(val))
-		return s.Reply != 0
+		s.cancellable = false
+		s.expired = s.Reply == TimedOut
+	case !s.expired:
+		s.Op = s.then
+		s.Op.SleepOn, s.Op.Old, s.Op.Cancellable = offset(word), uint64(val), ctx.Done() != nil
+		announce(p)
+		s.expired = s.Reply == TimedOut
 	}
-	s.Op = s.then
-	s.Op.SleepOn, s.Op.Old = offset(word), uint64(val)
-	announce(p)
-	return true
+	if s.expired {
+		s.expired = false
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // Wake is a futex wake under control. It returns how many it woke.

@@ -4,6 +4,7 @@
 package word
 
 import (
+	"context"
 	"sync/atomic"
 	"unsafe"
 
@@ -77,10 +78,11 @@ func (w *Word) Add(delta uint32) uint32 {
 // Peek is a Load that is never a step: predicates and reports look with it.
 func (w *Word) Peek() uint32 { return atomic.LoadUint32(&w.v) }
 
-// Wait sleeps while the word holds val, until a [Word.Wake] or for no reason at
-// all. It returns at once if the word holds something else. The caller re-reads
-// the word.
-func (w *Word) Wait(val uint32) { wait(&w.v, val) }
+// Wait sleeps while the word holds val, until a [Word.Wake], for no reason at
+// all, or until the context ends, whose error it returns then. It returns at once
+// if the word holds something else. The caller re-reads the word. Its goroutines
+// stand in line behind one that sleeps in the kernel.
+func (w *Word) Wait(ctx context.Context, val uint32) error { return wait(ctx, &w.v, val) }
 
 // Wake wakes at most n of those who sleep on the word and returns how many.
 // The word may be gone by the time of the call: only its address is used.
@@ -88,21 +90,6 @@ func (w *Word) Wake(n int) int { return wake(&w.v, n) }
 
 // All is the number of waiters that a wake of everybody names.
 const All = 1<<31 - 1
-
-func wait(addr *uint32, val uint32) {
-	if step.Driven {
-		step.Sleep(unsafe.Pointer(addr), val)
-		return
-	}
-	slot := step.Slot
-	if slot == nil {
-		futex.Wait(addr, val, futex.None)
-		return
-	}
-	slot.Begin(unsafe.Pointer(addr), val)
-	futex.Wait(addr, val, futex.None)
-	slot.End()
-}
 
 func wake(addr *uint32, n int) int {
 	if step.Driven {

@@ -1,6 +1,7 @@
 package word
 
 import (
+	"context"
 	"sync/atomic"
 	"unsafe"
 
@@ -51,7 +52,9 @@ func (w *Word64) Peek() uint64 { return atomic.LoadUint64(&w.v) }
 func (w *Word64) Init(v uint64) { atomic.StoreUint64(&w.v, v) }
 
 // WaitLow sleeps while the low half holds val; see [Word.Wait].
-func (w *Word64) WaitLow(val uint32) { wait((*uint32)(unsafe.Pointer(&w.v)), val) }
+func (w *Word64) WaitLow(ctx context.Context, val uint32) error {
+	return wait(ctx, (*uint32)(unsafe.Pointer(&w.v)), val)
+}
 
 // WakeLow wakes at most n of those who sleep on the low half; see [Word.Wake].
 func (w *Word64) WakeLow(n int) int { return wake((*uint32)(unsafe.Pointer(&w.v)), n) }

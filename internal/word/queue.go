@@ -1,0 +1,151 @@
+package word
+
+import (
+	"context"
+	gosync "sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/interlock-go/interlock/internal/step"
+)
+
+// Of the goroutines of one process that sleep on one word, one leads: it sleeps
+// in the kernel, and costs a thread. The others stand in line behind it, in the
+// order in which they came. When the leader's sleep is over, however it ended,
+// the first in line leads.
+//
+// For everybody else a goroutine in line is one that has read the word and not
+// yet come to its futex call; that every futex protocol has to bear. It stays so
+// only while the word has its value or the leader sleeps. Each new leader
+// compares the word with the value that it came with itself, so after one wake
+// all those in line whose value is out of date go on, one after the other. A
+// wake that is to end more than one sleep therefore has to follow a change of
+// the word.
+type line struct{ first, last *follower }
+
+type follower struct {
+	turn step.Turn
+	next *follower
+}
+
+// place is a word of a process; under control several processes are in this one.
+type place struct {
+	process int
+	word    uintptr
+}
+
+// hall is a part of all lines: a place in the map has a leader.
+type hall struct {
+	gosync.Mutex
+	lines map[place]line
+}
+
+var halls [64]hall
+
+// stepped says that lines have been used under control, and are to be empty in the next execution.
+var stepped bool
+
+func init() {
+	step.OnReset(func() {
+		if !stepped {
+			return
+		}
+		stepped = false
+		for i := range halls {
+			clear(halls[i].lines)
+		}
+	})
+}
+
+func hallOf(addr *uint32) (*hall, place) {
+	at := uintptr(unsafe.Pointer(addr))
+	return &halls[at/8%uintptr(len(halls))], place{step.Process(), at}
+}
+
+// lead returns when the caller leads at the word. False: it need not, since the
+// word does not hold val any more, or the context has ended.
+func lead(ctx context.Context, addr *uint32, val uint32) (bool, error) {
+	h, at := hallOf(addr)
+	step.Local(unsafe.Pointer(addr))
+	stepped = stepped || step.Driven
+	h.Lock()
+	l, led := h.lines[at]
+	if !led {
+		if h.lines == nil {
+			h.lines = map[place]line{}
+		}
+		h.lines[at] = line{}
+		h.Unlock()
+		return true, nil
+	}
+	if atomic.LoadUint32(addr) != val {
+		h.Unlock()
+		return false, nil
+	}
+	f := &follower{turn: step.NewTurn()}
+	h.lines[at] = l.join(f)
+	h.Unlock()
+
+	err := f.turn.Await(ctx, unsafe.Pointer(addr))
+	if err == nil {
+		return true, nil
+	}
+
+	step.Local(unsafe.Pointer(addr))
+	h.Lock()
+	l, left := h.lines[at].leave(f)
+	if left {
+		h.lines[at] = l
+	}
+	h.Unlock()
+	if !left { // the lead came at the same moment: pass it on
+		_ = f.turn.Await(context.Background(), unsafe.Pointer(addr))
+		pass(addr)
+	}
+	return false, err
+}
+
+// pass makes the first in line the leader.
+func pass(addr *uint32) {
+	h, at := hallOf(addr)
+	step.Local(unsafe.Pointer(addr))
+	h.Lock()
+	l := h.lines[at]
+	next := l.first
+	if next == nil {
+		delete(h.lines, at)
+	} else {
+		h.lines[at], _ = l.leave(next)
+		next.turn.Give()
+	}
+	h.Unlock()
+}
+
+func (l line) join(f *follower) line {
+	if l.first == nil {
+		return line{f, f}
+	}
+	l.last.next = f
+	return line{l.first, f}
+}
+
+// leave takes f out, if it is there.
+func (l line) leave(f *follower) (line, bool) {
+	var before *follower
+	for at := l.first; at != nil; before, at = at, at.next {
+		if at != f {
+			continue
+		}
+		switch {
+		case before == nil:
+			l.first = f.next
+		default:
+			before.next = f.next
+		}
+		if l.last == f {
+			l.last = before
+		}
+		return l, true
+	}
+	return l, false
+}
