@@ -2,8 +2,10 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
+	"github.com/interlock-go/interlock/internal/robust"
 	"github.com/interlock-go/interlock/internal/step"
 )
 
@@ -41,6 +43,9 @@ func (r *recorder) before(e *engine, c Choice) {
 	switch op.Kind {
 	case step.Set, step.Store, step.Swap, step.Add, step.CompareAndSwap:
 		ev.Value = signed(op.Value, op.Size)
+		if slices.Contains(e.schema.Robust(), op.Object) {
+			ev.Value = e.robustWord(uint32(op.Value))
+		}
 	case step.Get, step.Load:
 		ev.Value = e.value(op.Object)
 	case step.Wait:
@@ -93,10 +98,23 @@ func (ev *Event) access() string {
 }
 
 func (e *engine) value(offset uint32) string {
-	return e.schema.Value(unsafe.Slice((*byte)(e.base), e.schema.Size), offset, participantName)
+	return e.schema.Value(unsafe.Slice((*byte)(e.base), e.schema.Size), offset, e.name)
 }
 
-func participantName(identity uint32) string { return fmt.Sprintf("P%d", int(identity)-1) }
+// robustWord is a value of a robust lock's word. Thread ids differ from run to run.
+func (e *engine) robustWord(v uint32) string {
+	text := "0"
+	if t := v & robust.ThreadID; t != 0 {
+		text = e.name(t | step.ThreadIdentity)
+	}
+	if v&robust.OwnerDied != 0 {
+		text += "+died"
+	}
+	if v&robust.Waiters != 0 {
+		text += "+waiters"
+	}
+	return text
+}
 
 func signed(v uint64, size uint8) string {
 	if size == 4 {
