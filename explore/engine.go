@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"unsafe"
@@ -329,7 +330,7 @@ func (e *engine) collect() bool {
 	}
 	if e.kills > 0 {
 		for i := range e.parts {
-			if e.firstOfProcess(i) {
+			if e.firstOfProcess(i) && (e.options.Mortal == nil || slices.Contains(e.options.Mortal, i)) {
 				e.alternatives = append(e.alternatives, Choice{Kill, i})
 			}
 		}

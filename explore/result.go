@@ -58,12 +58,13 @@ type Options struct {
 	Executions int    // at most; 0: 1,000,000
 	Steps      int    // of one execution, at most; 0: 10,000
 	Seed       uint64
-	Fine       bool // every word operation is a step, not every call
-	Spurious   int  // spurious wakeups of an execution, at most
-	Kills      int  // kills of an execution, at most
-	NoRaces    bool // do not look for data races
-	Shortest   bool // go on after a finding for a shorter one
-	Processes  bool // replay between processes
+	Fine       bool  // every word operation is a step, not every call
+	Spurious   int   // spurious wakeups of an execution, at most
+	Kills      int   // kills of an execution, at most
+	Mortal     []int // who can be killed; nil: everybody
+	NoRaces    bool  // do not look for data races
+	Shortest   bool  // go on after a finding for a shorter one
+	Processes  bool  // replay between processes
 
 	// Progress is called now and then with the number of executions. Optional.
 	Progress func(executions int)

@@ -63,6 +63,15 @@ type RobustMutex struct {
 	// somebody sleeps, or the wake goes to nobody: that is a hang. Therefore who
 	// has slept takes the lock with W set.
 	//
+	// An unlocker can die between the store of 0 and the wake. If the lock is free
+	// still, the kernel wakes in its place. If a running locker has overtaken, the
+	// kernel does nothing: the new holder's id has no W, its Unlock wakes nobody,
+	// and the sleepers sleep on. (glibc's has that hole.) So each announces its
+	// sleep in Node.Sleeps first, and who has taken the lock without W sets it if
+	// that is not 0. It may be too high: one wake for nobody, after which it is
+	// cleared, unless somebody has announced a sleep since the lock was free; who
+	// had done so before finds the word changed, and announces it anew.
+	//
 	// Node.Owner is inconsistent from an ErrOwnerDied to the Recover, and
 	// notRecoverable for ever if there was none.
 	node robust.Node
@@ -137,6 +146,9 @@ func (m *RobustMutex) lock(ctx context.Context) error {
 		if isLockable(state) {
 			continue
 		}
+		if m.node.Sleeps.Add(1) == 0 {
+			m.node.Sleeps.Add(1) // it has wrapped, and 0 means nobody
+		}
 		if state&robust.Waiters == 0 && !m.node.Word.CompareAndSwap(state, state|robust.Waiters) {
 			continue // it changed hands, or was freed
 		}
@@ -171,6 +183,9 @@ func (m *RobustMutex) acquire(slept uint32, v *robust.Vigil) (bool, error) {
 // acquired does what is to be done once the word is the caller's: it was in the
 // given state before. With ErrNotRecoverable it is free again.
 func (m *RobustMutex) acquired(k *robust.Keeper, was uint32) error {
+	if was&robust.Waiters == 0 && m.node.Sleeps.Load() != 0 {
+		m.node.Word.CompareAndSwap(k.ThreadID(), k.ThreadID()|robust.Waiters)
+	}
 	died := was&robust.OwnerDied != 0
 	if !died && m.node.Owner == notRecoverable {
 		m.release(k)
@@ -221,7 +236,10 @@ func (m *RobustMutex) Unlock() {
 // names m: a death before the wake is the kernel's to wake for.
 func (m *RobustMutex) release(k *robust.Keeper) {
 	if m.node.Word.Swap(0)&robust.Waiters != 0 {
-		m.node.Word.Wake(1)
+		sleeps := m.node.Sleeps.Load()
+		if m.node.Word.Wake(1) == 0 {
+			m.node.Sleeps.CompareAndSwap(sleeps, 0)
+		}
 	}
 	k.End(&m.node)
 }

@@ -11,13 +11,13 @@ import (
 // glibc's pthread_mutex_t on 64-bit machines, at the same offsets.
 type Node struct {
 	// Word holds the thread id of the holder's keeper, and two flags.
-	Word  word.Word
-	Count uint32 // of a recursive holder; else 1 while locked
-	Owner uint32 // a thread id, or what glibc has for a lock whose holder died
-	Users uint32
-	Kind  uint32
-	_     uint32
-	links // addresses in the holder's own memory
+	Word   word.Word
+	Count  uint32 // of a recursive holder; else 1 while locked
+	Owner  uint32 // a thread id, or what glibc has for a lock whose holder died
+	Users  uint32
+	Kind   uint32
+	Sleeps word.Word // RobustMutex's own; glibc has statistics of other kinds there
+	links            // addresses in the holder's own memory
 }
 
 // What Word holds beside a thread id, and the part of it that is one.
