@@ -24,6 +24,7 @@ func (r *recorder) reset(e *engine) {
 // before notes a step that is about to be performed.
 func (r *recorder) before(e *engine, c Choice) {
 	op := *e.parts[c.N].op
+	pending := op.Kind
 	ev := Event{Step: e.steps, Participant: c.N, Position: op.Position}
 	if e.last >= 0 && e.last != c.N {
 		ev.why = r.why(e)
@@ -37,7 +38,10 @@ func (r *recorder) before(e *engine, c Choice) {
 		op = step.Op{Kind: step.Kill, Object: step.None, Second: step.None}
 	}
 	ev.Operation = op.Kind.String()
-	if op.Object != step.None {
+	switch {
+	case c.Kind != Run && e.parts[c.N].asleep && pending == step.Reacquire:
+		ev.Object = e.schema.Path(op.Second) // it leaves the condition; the mutex comes after
+	case op.Object != step.None:
 		ev.Object = e.schema.Path(op.Object)
 	}
 	switch op.Kind {

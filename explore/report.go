@@ -158,9 +158,20 @@ func (r *Result) Summary() string {
 	case r.Finding != "":
 		return fmt.Sprintf("%s: %s", r.Verdict, r.Finding)
 	case r.Exhausted:
-		return fmt.Sprintf("%s: all %s executions of this instance", r.Verdict, thousands(r.Executions))
+		if r.Executions == 1 {
+			return fmt.Sprintf("%s: the only execution of this instance", r.Verdict)
+		}
+		return fmt.Sprintf("%s: all %s of this instance", r.Verdict, many(r.Executions, "execution"))
 	}
 	return string(r.Verdict)
+}
+
+// many writes a number of things: 1 step, 1,734 steps.
+func many(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return thousands(n) + " " + thing
 }
 
 // thousands writes a number with separators: 1,734.
