@@ -129,6 +129,8 @@ var (
 
 	neverEnds = mixedProgram("never-ends", nil, addForEver)
 
+	breaks = mixedProgram("breaks", nil, func(_ *P, m *mixed) { m.Flag.Add(1); m.Flag.Add(1); panic("broken") })
+
 	loopForEver = mixedProgram("loop-for-ever", nil, addForEver, addForEver)
 )
 
@@ -247,10 +249,10 @@ func TestStepsAreThoseOfTheExecutionsCounted(t *testing.T) {
 	require.NotZero(t, auto.Sampled)
 	require.Equal(t, [2]int{dfs.Executions, dfs.TotalSteps}, [2]int{auto.Executions, auto.TotalSteps})
 
-	found, err := Explore(testsOnce, Options{Spurious: 1, Strategy: "dfs", Shortest: true})
+	found, err := Explore(breaks, Options{Strategy: "dfs", Shortest: true})
 	require.NoError(t, err)
 	require.Equal(t, Violated, found.Verdict)
-	require.LessOrEqual(t, found.TotalSteps, 20*found.Executions)
+	require.Equal(t, [2]int{1, 2}, [2]int{found.Executions, found.TotalSteps})
 }
 
 // A spurious wakeup, and the end of a context, are the condition's, whose mutex
