@@ -95,8 +95,11 @@ func pair(args []string) (broken, fixed target, err error) {
 	return broken, fixed, nil
 }
 
-// replayLine is the line to paste.
+// replayLine is the line to paste, "" where nothing was found.
 func (c *comparison) replayLine() string {
+	if c.sides[0].search.FoundAfter == 0 {
+		return ""
+	}
 	return fmt.Sprintf("interlock replay %s %s --processes", c.broken.problem.FullName(c.broken.variant), c.sides[0].search.Schedule)
 }
 

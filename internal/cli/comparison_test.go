@@ -65,3 +65,8 @@ func TestSharedParametersHaveNeutralWords(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingFoundHasNoLineToPaste(t *testing.T) {
+	c := comparison{sides: [2]side{{search: &explore.Result{}}}}
+	require.Empty(t, c.replayLine())
+}
