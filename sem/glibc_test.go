@@ -38,10 +38,7 @@ type peer struct {
 // newPeer compiles the C program and makes a region for it.
 func newPeer(t *testing.T) *peer {
 	t.Helper()
-	cc, err := exec.LookPath("cc")
-	if err != nil {
-		t.Skip("no C compiler: ", err)
-	}
+	program := compile(t, "testdata/glibc/peer.c")
 	m, err := shm.Memfd[shared]("sem-glibc")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
@@ -50,15 +47,26 @@ func newPeer(t *testing.T) *peer {
 	var offset [8]byte
 	_, err = m.File().ReadAt(offset[:], 32)
 	require.NoError(t, err)
-	p := &peer{filepath.Join(t.TempDir(), "peer"), m, strconv.FormatUint(binary.LittleEndian.Uint64(offset[:]), 10)}
+	p := &peer{program, m, strconv.FormatUint(binary.LittleEndian.Uint64(offset[:]), 10)}
 
-	out, err := exec.Command(cc, "-O2", "-Wall", "-Werror", "-pthread", "-o", p.program, "testdata/glibc/peer.c").CombinedOutput()
-	require.NoError(t, err, "%s", out)
 	var exit *exec.ExitError
 	if err := p.command("sizes", 0).Run(); errors.As(err, &exit) && exit.ExitCode() == 77 {
 		t.Skip("the C library is not glibc")
 	}
 	return p
+}
+
+// compile builds a C program and returns its file.
+func compile(t *testing.T, source string) string {
+	t.Helper()
+	cc, err := exec.LookPath("cc")
+	if err != nil {
+		t.Skip("no C compiler: ", err)
+	}
+	program := filepath.Join(t.TempDir(), "peer")
+	out, err := exec.Command(cc, "-O2", "-Wall", "-Werror", "-pthread", "-o", program, source).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return program
 }
 
 func (p *peer) command(command string, n int) *exec.Cmd {

@@ -1,28 +1,41 @@
 package shm_test
 
 import (
-	"fmt"
 	"os"
 	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/interlock-go/interlock/internal/childtest"
 	"github.com/interlock-go/interlock/shm"
 )
 
-// dies is the variable that makes this binary a creator which is killed while it
-// initialises the region of the given name.
-const dies = "INTERLOCK_TEST_DIES_CREATING"
-
 func TestMain(m *testing.M) {
-	if name, ok := os.LookupEnv(dies); ok {
-		_, err := shm.Create(name, func(v *visits) error {
-			v.KilledHalfWay.Set(1)
-			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		})
-		fmt.Println("alive after SIGKILL:", err)
-		os.Exit(1)
-	}
+	childtest.Become(map[string]childtest.Func{
+		"dies creating": func(args []string) error {
+			_, err := shm.Create(args[0], die)
+			return err
+		},
+		"dies reviving": func(args []string) error {
+			_, err := shm.Revive(args[0], die)
+			return err
+		},
+		"creates": func(args []string) error { return closed(shm.Create[visits](args[0], nil)) },
+		"fault":   worldAtFault,
+	})
 	goleak.VerifyTestMain(m)
+}
+
+// die is killed when it has half of its work done.
+func die(v *visits) error {
+	v.KilledHalfWay.Set(1)
+	return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+}
+
+func closed(m *shm.Map[visits], err error) error {
+	if err != nil {
+		return err
+	}
+	return m.Close()
 }

@@ -16,13 +16,15 @@ import (
 // Region is a piece of memory that processes share, with its header. [Map] gives
 // the struct in it its type.
 type Region struct {
-	name   string
-	file   *os.File // nil: heap
-	mem    []byte   // the whole mapping, nil: heap or closed
-	data   unsafe.Pointer
-	side   []byte
-	schema *Schema
-	heap   reflect.Value // keeps a heap region's memory
+	name    string
+	file    *os.File // nil: heap
+	mem     []byte   // the whole mapping, nil: heap or closed
+	header  *header  // nil: heap
+	data    unsafe.Pointer
+	side    []byte
+	schema  *Schema
+	private bool          // a copy: nobody else sees what is written
+	heap    reflect.Value // keeps a heap region's memory
 }
 
 // Layout says what a region is made for: a struct, and beside it some bytes
@@ -47,8 +49,8 @@ func (r *Region) Bytes() []byte { return unsafe.Slice((*byte)(r.data), r.schema.
 // Side is the memory beside the struct, nil where the layout has none.
 func (r *Region) Side() []byte { return r.side }
 
-// File is the open file of a memfd or POSIX region, to be passed to another
-// process; nil for a heap region. It stays the region's own.
+// File is the region's open file, to be passed to another process; nil for a heap
+// region. It stays the region's own.
 func (r *Region) File() *os.File { return r.file }
 
 // Close unmaps the region and closes its file. What lies in it stays for the
@@ -108,9 +110,9 @@ const directory = "/dev/shm/"
 func path(op, name string) (string, error) {
 	switch {
 	case name == "" || name == "." || name == "..":
-		return "", fmt.Errorf("shm: %s %q: not a name", op, name)
+		return "", fmt.Errorf("shm: %s %q: not a name: %w", op, name, unix.EINVAL)
 	case strings.ContainsAny(name, "/\x00"):
-		return "", fmt.Errorf("shm: %s %q: a name has no slash", op, name)
+		return "", fmt.Errorf("shm: %s %q: a name has no slash: %w", op, name, unix.EINVAL)
 	case len(name) > unix.NAME_MAX:
 		return "", fmt.Errorf("shm: %s %.20s…: name of %d bytes: %w", op, name, len(name), unix.ENAMETOOLONG)
 	}
@@ -126,31 +128,11 @@ func NewPosix(name string, l Layout, init func(*Region) error) (*Region, error) 
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.Open(directory, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	f, err := newFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("shm: create %s: %w", name, err)
 	}
-	// The umask has been applied to the mode above: say it again.
-	if err := unix.Fchmod(fd, 0o600); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("shm: create %s: chmod: %w", name, err)
-	}
-	r, err := build(os.NewFile(uintptr(fd), file), name, l)
-	if err != nil {
-		return nil, err
-	}
-	if init != nil {
-		if err := init(r); err != nil {
-			r.Close()
-			return nil, fmt.Errorf("shm: create %s: init: %w", name, err)
-		}
-	}
-	err = unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.AT_FDCWD, file, unix.AT_SYMLINK_FOLLOW)
-	if err != nil {
-		r.Close()
-		return nil, fmt.Errorf("shm: create %s: %w", name, err)
-	}
-	return r, nil
+	return publish(f, name, l, init, f.link)
 }
 
 // OpenPosix opens a region by its name.
@@ -159,22 +141,44 @@ func OpenPosix(name string, l Layout) (*Region, error) {
 	if err != nil {
 		return nil, err
 	}
-	// O_NONBLOCK: a fifo under the name must not block the opener.
-	fd, err := unix.Open(file, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := openPath(file, unix.O_RDWR|unix.O_NOFOLLOW)
+	if err != nil {
+		return nil, fmt.Errorf("shm: open %s: %w", name, err)
+	}
+	return openFile(f, name, l, shared)
+}
+
+// openPath opens what may be a region. Neither it nor any read here goes by os.Open,
+// which may start Go's poller; where that gets no descriptors, the process ends.
+func openPath(path string, flags int) (*os.File, error) {
+	fd, err := retry(func() (int, error) { return unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NONBLOCK, 0) }) // a fifo must not block
 	switch err {
 	case nil:
 	case unix.EISDIR, unix.ELOOP, unix.ENXIO: // a directory, a symbolic link, a socket
-		return nil, fmt.Errorf("shm: open %s: %w: %w", name, ErrNotRegion, err)
+		return nil, fmt.Errorf("%w: %w", ErrNotRegion, err)
 	default:
-		return nil, fmt.Errorf("shm: open %s: %w", name, err)
+		return nil, err
 	}
-	return openFile(os.NewFile(uintptr(fd), file), name, l)
+	if err := unix.SetNonblock(fd, false); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// retry calls f again when a signal has interrupted it.
+func retry(f func() (int, error)) (n int, err error) {
+	for {
+		if n, err = f(); err != unix.EINTR {
+			return n, err
+		}
+	}
 }
 
 // OpenFile maps the region behind an open file, usually a memfd that another
 // process passed. The file becomes the region's own.
 func OpenFile(f *os.File, l Layout) (*Region, error) {
-	return openFile(f, f.Name(), l)
+	return openFile(f, f.Name(), l, shared)
 }
 
 // Unlink removes a region's name. Who has it mapped keeps it.
@@ -200,31 +204,34 @@ func build(f *os.File, name string, l Layout) (_ *Region, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h := header{hash: schema.Hash(), schema: schema.String(), dataSize: uint64(schema.Size), sideSize: uint64(l.Side), bootID: bootID()}
-	h.dataOff = pages(headerSize + uint64(len(h.schema)))
-	h.sideOff = h.dataOff + pages(h.dataSize)
-	h.size = h.sideOff + pages(h.sideSize)
-
-	// Reserve the memory now: a full /dev/shm is ENOSPC here and not a fault later.
-	for {
-		err = unix.Fallocate(int(f.Fd()), 0, 0, int64(h.size))
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
+	h, err := newHeader(schema, l)
+	if err != nil {
+		return nil, fmt.Errorf("shm: create %s: %w", name, err)
 	}
+	// Reserve the memory now: a full /dev/shm is ENOSPC here and not a fault later.
+	_, err = retry(func() (int, error) { return 0, unix.Fallocate(int(f.Fd()), 0, 0, int64(h.size)) })
 	if err != nil {
 		return nil, fmt.Errorf("shm: create %s: allocate %d bytes: %w", name, h.size, err)
 	}
-	mem, err := mapFile(f, h.size)
+	mem, err := mapFile(f, h.size, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("shm: create %s: map: %w", name, err)
 	}
 	h.encode(mem)
-	return newRegion(f, name, mem, &h, schema), nil
+	return newRegion(f, name, mem, h, schema), nil
 }
 
+// purpose is what a region is opened for.
+type purpose int
+
+const (
+	shared   purpose = iota
+	looking          // at a private copy
+	reviving         // to repair it if it is stale
+)
+
 // openFile checks and maps the region behind f. On error it closes the file.
-func openFile(f *os.File, name string, l Layout) (_ *Region, err error) {
+func openFile(f *os.File, name string, l Layout, to purpose) (_ *Region, err error) {
 	schema, err := SchemaOf(l.Struct)
 	if err != nil {
 		f.Close()
@@ -253,29 +260,39 @@ func openFile(f *os.File, name string, l Layout) (_ *Region, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.hash != schema.Hash() || h.schema != schema.String() || h.dataSize != uint64(schema.Size) {
-		return nil, fmt.Errorf("%w than %v", ErrSchema, l.Struct)
+	if err := h.matches(schema, l); err != nil {
+		return nil, err
 	}
-	if h.sideSize != uint64(l.Side) {
-		return nil, fmt.Errorf("%w: side area of %d bytes, expected %d", ErrSchema, h.sideSize, l.Side)
+	if to == shared {
+		if stale, err := h.isStale(); err != nil {
+			return nil, err
+		} else if stale {
+			return nil, ErrStale
+		}
 	}
-	mem, err := mapFile(f, h.size)
+	flags := unix.MAP_SHARED
+	if to == looking {
+		flags = unix.MAP_PRIVATE
+	}
+	mem, err := mapFile(f, h.size, flags)
 	if err != nil {
 		return nil, fmt.Errorf("map: %w", err)
 	}
-	return newRegion(f, name, mem, h, schema), nil
+	r := newRegion(f, name, mem, h, schema)
+	r.private = to == looking
+	return r, nil
 }
 
 func newRegion(f *os.File, name string, mem []byte, h *header, schema *Schema) *Region {
-	r := &Region{name: name, file: f, mem: mem, schema: schema, data: unsafe.Pointer(&mem[h.dataOff])}
+	r := &Region{name: name, file: f, mem: mem, header: h, schema: schema, data: unsafe.Pointer(&mem[h.dataOff])}
 	if h.sideSize > 0 {
 		r.side = mem[h.sideOff : h.sideOff+h.sideSize : h.sideOff+h.sideSize]
 	}
 	return r
 }
 
-func mapFile(f *os.File, size uint64) ([]byte, error) {
-	mem, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+func mapFile(f *os.File, size uint64, flags int) ([]byte, error) {
+	mem, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, flags)
 	runtime.KeepAlive(f)
 	return mem, err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/interlock-go/interlock/internal/childtest"
 	"github.com/interlock-go/interlock/shm"
 )
 
@@ -209,14 +210,19 @@ func TestWhatIsNoRegionOfOursIsAnError(t *testing.T) {
 			require.NoError(t, os.Symlink(file+"-target", file))
 		}, shm.ErrNotRegion, "not an interlock region: too many levels of symbolic links"},
 		{"wrong magic", region(patch(0, []byte("interloc")...)), shm.ErrNotRegion, "not an interlock region: no magic"},
-		{"another version", region(patch(8, 2)), shm.ErrVersion, "region of another layout version: 2, this is 1"},
+		{"another version", region(patch(8, 1)), shm.ErrVersion, "region of another layout version: 1, this is 2"},
+		{"another byte order", region(patch(12, 2)), shm.ErrForeign,
+			"region of another kind of machine: byte order 2, here it is 1 (1 little-endian, 2 big-endian)"},
+		{"another pointer width", region(patch(14, 4)), shm.ErrForeign,
+			"region of another kind of machine: pointers of 4 bytes, here they have 8"},
+		{"made before the last start", region(patch(64, []byte("another boot's id")[:16]...)), shm.ErrStale, "region of an earlier boot"},
 		{"truncated to a page", region(func(t *testing.T, file string) { require.NoError(t, os.Truncate(file, 4096)) }),
 			shm.ErrNotRegion, "not an interlock region: header says 8192 bytes, the file has 4096"},
-		{"truncated in the header", region(func(t *testing.T, file string) { require.NoError(t, os.Truncate(file, 79)) }),
-			shm.ErrNotRegion, "not an interlock region: 79 bytes, shorter than a header"},
+		{"truncated in the header", region(func(t *testing.T, file string) { require.NoError(t, os.Truncate(file, 95)) }),
+			shm.ErrNotRegion, "not an interlock region: 95 bytes, shorter than a header"},
 		{"grown", region(func(t *testing.T, file string) { require.NoError(t, os.Truncate(file, 1<<20)) }),
 			shm.ErrNotRegion, "not an interlock region: header says 8192 bytes, the file has 1048576"},
-		{"schema longer than the file", region(patch(12, 0xff, 0xff, 0, 0)),
+		{"schema longer than the file", region(patch(84, 0xff, 0xff, 0, 0)),
 			shm.ErrNotRegion, "not an interlock region: schema of 65535 bytes"},
 		{"struct behind the end", region(patch(32, u64(1<<40)...)),
 			shm.ErrNotRegion, "not an interlock region: areas not on pages, outside the file or in each other"},
@@ -226,7 +232,7 @@ func TestWhatIsNoRegionOfOursIsAnError(t *testing.T) {
 			shm.ErrNotRegion, "not an interlock region: areas not on pages, outside the file or in each other"},
 		{"struct in the header", region(patch(32, u64(0)...)), shm.ErrNotRegion, "not an interlock region: schema of "},
 		{"wrong hash", region(patch(24, 0, 0)), shm.ErrSchema, "region holds another struct than shm_test.visits"},
-		{"wrong schema text", region(patch(80, 'S')), shm.ErrSchema, "region holds another struct than shm_test.visits"},
+		{"wrong schema text", region(patch(96, 'S')), shm.ErrSchema, "region holds another struct than shm_test.visits"},
 		{"another struct", func(t *testing.T, name, _ string) {
 			m, err := shm.Create[struct{ Total shm.Cell[uint64] }](name, nil)
 			require.NoError(t, err)
@@ -247,12 +253,12 @@ func TestWhatIsNoRegionOfOursIsAnError(t *testing.T) {
 func TestNames(t *testing.T) {
 	long := strings.Repeat("n", 256)
 	for _, c := range []struct{ name, cause string }{
-		{"", `"": not a name`},
-		{".", `".": not a name`},
-		{"..", `"..": not a name`},
-		{"/x", `"/x": a name has no slash`},
-		{"../etc/passwd", `"../etc/passwd": a name has no slash`},
-		{"a\x00b", `"a\x00b": a name has no slash`},
+		{"", `"": not a name: invalid argument`},
+		{".", `".": not a name: invalid argument`},
+		{"..", `"..": not a name: invalid argument`},
+		{"/x", `"/x": a name has no slash: invalid argument`},
+		{"../etc/passwd", `"../etc/passwd": a name has no slash: invalid argument`},
+		{"a\x00b", `"a\x00b": a name has no slash: invalid argument`},
 		{long, "nnnnnnnnnnnnnnnnnnnn…: name of 256 bytes: file name too long"},
 	} {
 		_, err := shm.Create[visits](c.name, nil)
@@ -318,9 +324,7 @@ func TestAFailedInitLeavesNothing(t *testing.T) {
 // temporary one that would be left behind.
 func TestACreatorThatIsKilledLeavesNothing(t *testing.T) {
 	name, file := fresh(t)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), dies+"="+name)
-	out, err := cmd.CombinedOutput()
+	out, err := childtest.Command("dies creating", name).CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, "%s", out)
 	require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "%s", out)

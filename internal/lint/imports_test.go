@@ -39,7 +39,9 @@ var house = []struct{ folder, imports string }{
 	{"internal/run", "problems explore internal/proc shm internal/step internal/futex internal/waitgraph internal/lock unix"},
 	{"internal/cli", "internal/run problems/all problems explore shm sync sem condvar ipc internal/step internal/lock others"},
 	{"cmd/*", "internal/cli"},
-	{"internal/exploretest", "explore others"}, // for tests alone
+	// For tests alone.
+	{"internal/childtest", "unix others"},
+	{"internal/exploretest", "explore others"},
 	{"internal/lint", ""},
 	{".", ""},
 }
