@@ -22,7 +22,10 @@ func createSegment(key Key, l Layout, init func(*Region) error) (_ *Region, id i
 			err = fmt.Errorf("shm: create %s: %w", segmentName(key, id), err)
 		}
 	}()
-	h := newHeader(schema, l)
+	h, err := newHeader(schema, l)
+	if err != nil {
+		return nil, -1, err
+	}
 	id, err = sysv.Shmget(key, h.size, unix.IPC_CREAT|unix.IPC_EXCL|0o600)
 	if err != nil {
 		return nil, -1, err
@@ -50,15 +53,6 @@ func createSegment(key Key, l Layout, init func(*Region) error) (_ *Region, id i
 	h.publish(mem)
 	ready = true
 	return r, id, nil
-}
-
-// newHeader is the header of a new region.
-func newHeader(schema *Schema, l Layout) *header {
-	h := &header{hash: schema.Hash(), schema: schema.String(), dataSize: uint64(schema.Size), sideSize: uint64(l.Side), bootID: bootID()}
-	h.dataOff = pages(headerSize + uint64(len(h.schema)))
-	h.sideOff = h.dataOff + pages(h.dataSize)
-	h.size = h.sideOff + pages(h.sideSize)
-	return h
 }
 
 // publish writes the header to memory that others may be looking at: the magic
@@ -135,16 +129,6 @@ func awaitMagic(mem []byte, creator int) error {
 		}
 		time.Sleep(pause)
 	}
-}
-
-func (h *header) matches(schema *Schema, l Layout) error {
-	if h.hash != schema.Hash() || h.schema != schema.String() || h.dataSize != uint64(schema.Size) {
-		return fmt.Errorf("%w than %v", ErrSchema, l.Struct)
-	}
-	if h.sideSize != uint64(l.Side) {
-		return fmt.Errorf("%w: side area of %d bytes, expected %d", ErrSchema, h.sideSize, l.Side)
-	}
-	return nil
 }
 
 func findSegment(key Key, mode int) (id int, err error) {

@@ -102,7 +102,6 @@ func TestRobustMutexHoldsInEveryExecution(t *testing.T) {
 	}
 }
 
-
 func TestRobustMutexHoldsInASample(t *testing.T) {
 	for _, c := range []struct {
 		prog  *explore.Program
