@@ -21,9 +21,11 @@ type Table struct {
 	// Deaths changes when a member has died. Those who wait for something that a
 	// dead member cannot do any more sleep on it as well.
 	Deaths word.Word
+	// Died counts those who did not leave.
+	Died word.Word
 	// Joins changes when there is a member more or less.
 	Joins   word.Word
-	_       [56]byte
+	_       [52]byte
 	Members [MaxMembers]Member
 }
 
@@ -213,6 +215,17 @@ func WatchOf(object unsafe.Pointer) word.Watch {
 	return word.Watch{Deaths: &m.table.Deaths, Seen: m.table.Deaths.Load()}
 }
 
+// DiedOf is how many members have died, of those that share an object.
+func DiedOf(object unsafe.Pointer) uint32 {
+	if step.Driven {
+		return step.Deaths(object)
+	}
+	if m := of(object); m != nil {
+		return m.table.Died.Load()
+	}
+	return 0
+}
+
 // IsDead reports whether the member with the number is not alive any more. An
 // object's state that names it is anybody's to repair.
 func IsDead(object unsafe.Pointer, id uint32) bool {
@@ -270,6 +283,7 @@ func (t *Table) announce(place *Member) {
 	if place.Announced.Load() != 0 {
 		return
 	}
+	t.Died.Add(1)
 	t.Deaths.Add(1)
 	t.Deaths.Wake(word.All)
 	place.Announced.Store(1)

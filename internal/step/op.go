@@ -46,6 +46,13 @@ const (
 	TryAcquire
 	Post
 	Value
+	RLock
+	TryRLock
+	RUnlock
+	Arrive // barrier
+	Depart // barrier: the return from it
+	Begin  // once: inside, or done
+	Finish // once: done
 
 	// The participant's own.
 	Await
@@ -106,6 +113,13 @@ var kinds = [...]struct {
 	TryAcquire:     {name: "try-wait", effect: writes},
 	Post:           {name: "post", effect: writes, release: true},
 	Value:          {name: "value", effect: reads},
+	RLock:          {name: "read-lock", effect: writes, sleeps: true, acquire: true},
+	TryRLock:       {name: "try-read-lock", effect: writes},
+	RUnlock:        {name: "read-unlock", effect: writes, release: true},
+	Arrive:         {name: "arrive", effect: writes, sleeps: true, acquire: true, release: true},
+	Depart:         {name: "depart", effect: reads, acquire: true},
+	Begin:          {name: "begin", effect: writes, sleeps: true, acquire: true},
+	Finish:         {name: "finish", effect: writes, release: true},
 	Await:          {name: "await", acquire: true},
 	Choose:         {name: "choose"},
 	Spurious:       {name: "spurious wakeup"},
@@ -128,7 +142,7 @@ func (k Kind) Releases() bool { return kinds[k].release }
 func (k Kind) Plain() bool { return k == Get || k == Set }
 
 // Conditional reports whether the operation acquires exactly if its predicate holds when it runs.
-func (k Kind) Conditional() bool { return k == TryLock || k == TryAcquire }
+func (k Kind) Conditional() bool { return k == TryLock || k == TryAcquire || k == TryRLock }
 
 // Private reports whether the operation touches nothing that other participants
 // look at: it commutes with whatever they do.

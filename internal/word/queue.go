@@ -62,6 +62,14 @@ func hallOf(addr *uint32) (*hall, place) {
 	return &halls[at/8%uintptr(len(halls))], place{step.Process(), at}
 }
 
+// open gives a place a leader, and an empty line behind it.
+func (h *hall) open(at place) {
+	if h.lines == nil {
+		h.lines = map[place]line{}
+	}
+	h.lines[at] = line{}
+}
+
 // lead returns when the caller leads at the word. False: it need not, since the
 // word does not hold val any more, or the context has ended.
 func lead(ctx context.Context, addr *uint32, val uint32) (bool, error) {
@@ -71,10 +79,7 @@ func lead(ctx context.Context, addr *uint32, val uint32) (bool, error) {
 	h.Lock()
 	l, led := h.lines[at]
 	if !led {
-		if h.lines == nil {
-			h.lines = map[place]line{}
-		}
-		h.lines[at] = line{}
+		h.open(at)
 		h.Unlock()
 		return true, nil
 	}
@@ -103,6 +108,47 @@ func lead(ctx context.Context, addr *uint32, val uint32) (bool, error) {
 		pass(addr)
 	}
 	return false, err
+}
+
+// Enter waits until no other goroutine of the process is between an Enter and a
+// Leave of the word, first come first served, or until the context ends. The word
+// is one on which nobody sleeps.
+func (w *Word64) Enter(ctx context.Context) error {
+	if step.Driven && !step.Shared() {
+		return nil
+	}
+	// Whatever it holds: the low half read here is compared with itself.
+	addr := (*uint32)(unsafe.Pointer(&w.v))
+	for {
+		if leads, err := lead(ctx, addr, atomic.LoadUint32(addr)); leads || err != nil {
+			return err
+		}
+	}
+}
+
+// TryEnter is Enter that does not wait, and reports whether the caller is inside.
+func (w *Word64) TryEnter() bool {
+	if step.Driven && !step.Shared() {
+		return true
+	}
+	h, at := hallOf((*uint32)(unsafe.Pointer(&w.v)))
+	step.Local(unsafe.Pointer(w))
+	stepped = stepped || step.Driven
+	h.Lock()
+	defer h.Unlock()
+	if _, led := h.lines[at]; led {
+		return false
+	}
+	h.open(at)
+	return true
+}
+
+// Leave lets the next goroutine of the process in.
+func (w *Word64) Leave() {
+	if step.Driven && !step.Shared() {
+		return
+	}
+	pass((*uint32)(unsafe.Pointer(&w.v)))
 }
 
 // pass makes the first in line the leader.
