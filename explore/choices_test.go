@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -37,6 +38,11 @@ func section(_ *P, m *mixed) {
 
 var (
 	sections = mixedProgram("sections", nil, section, section)
+
+	// Half of what they do is independent of the other.
+	apart = mixedProgram("apart", nil,
+		func(_ *P, m *mixed) { m.Big.Add(1); m.Flag.Add(1); m.Big.Add(1) },
+		func(_ *P, m *mixed) { m.Flag.Add(1); m.S.Value(); m.S.Value() })
 
 	// Right but for spurious wakeups.
 	testsOnce = mixedProgram("tests-once", nil,
@@ -121,12 +127,18 @@ var (
 			m.Total.Set(m.Total.Get() + 1)
 		})
 
-	neverEnds = mixedProgram("never-ends", nil, func(_ *P, m *mixed) {
-		for {
-			m.Flag.Add(1)
-		}
-	})
+	neverEnds = mixedProgram("never-ends", nil, addForEver)
+
+	breaks = mixedProgram("breaks", nil, func(_ *P, m *mixed) { m.Flag.Add(1); m.Flag.Add(1); panic("broken") })
+
+	loopForEver = mixedProgram("loop-for-ever", nil, addForEver, addForEver)
 )
+
+func addForEver(_ *P, m *mixed) {
+	for {
+		m.Flag.Add(1)
+	}
+}
 
 func TestChoicesAreFoundAndReplayBetweenProcesses(t *testing.T) {
 	for _, c := range []struct {
@@ -135,7 +147,7 @@ func TestChoicesAreFoundAndReplayBetweenProcesses(t *testing.T) {
 		verdict Verdict
 		finding string
 	}{
-		{sections, Options{Kills: 1}, Deadlock, "P1 waits for M, held by P0, which died; nobody is left to release them"},
+		{sections, Options{Kills: 1}, Deadlock, ", which died"},
 		{sections, Options{Kills: 1, Fine: true}, Deadlock, "died"},
 		{testsOnce, Options{Spurious: 1}, Violated, "P0 panicked: woke too early"},
 		{testsOnce, Options{Spurious: 1, Fine: true}, Violated, "P0 panicked: woke too early"},
@@ -197,13 +209,67 @@ func TestALimitIsUnknown(t *testing.T) {
 	r, err = Explore(sections, Options{Strategy: "dfs", Executions: 1})
 	require.NoError(t, err)
 	require.Equal(t, Unknown, r.Verdict)
-	require.Equal(t, "nothing was found before the limit of 1 executions", r.Finding)
+	require.Equal(t, "nothing was found before the limit of 1 execution", r.Finding)
+
+	r, err = Explore(apart, Options{Strategy: "dfs", Executions: 2})
+	require.NoError(t, err)
+	require.NotZero(t, r.Cut)
+	require.Equal(t, fmt.Sprintf("nothing was found before the limit of 2 executions, %d of them cut as covered", r.Cut), r.Finding)
+	require.Equal(t, 2, r.Executions+r.Cut)
 
 	stop := make(chan struct{})
 	close(stop)
 	r, err = Explore(sections, Options{Stop: stop})
 	require.NoError(t, err)
 	require.Equal(t, Unknown, r.Verdict)
+}
+
+// Where every execution reaches the limit of steps, trying more of them is pointless.
+func TestAHopelessSearchIsGivenUp(t *testing.T) {
+	for _, strategy := range []string{"random", "dfs", "auto"} {
+		r, err := Explore(loopForEver, Options{Strategy: strategy, Steps: 50})
+		require.NoError(t, err)
+		require.Equal(t, Unknown, r.Verdict)
+		require.Equal(t, "nothing was found before the limit of 50 steps in each of 1,000 executions in a row", r.Finding)
+		require.LessOrEqual(t, r.Executions, 2*hopeless)
+		require.Equal(t, 50*r.Executions, r.TotalSteps)
+	}
+}
+
+// What is counted and what is added up are the same executions: neither those of
+// the sample, nor those that were cut, nor those that a finding is shortened by.
+func TestStepsAreThoseOfTheExecutionsCounted(t *testing.T) {
+	dfs, err := Explore(apart, Options{Strategy: "dfs"})
+	require.NoError(t, err)
+	require.Equal(t, 6*dfs.Executions, dfs.TotalSteps)
+	require.NotZero(t, dfs.Cut)
+
+	auto, err := Explore(apart, Options{})
+	require.NoError(t, err)
+	require.NotZero(t, auto.Sampled)
+	require.Equal(t, [2]int{dfs.Executions, dfs.TotalSteps}, [2]int{auto.Executions, auto.TotalSteps})
+
+	found, err := Explore(breaks, Options{Strategy: "dfs", Shortest: true})
+	require.NoError(t, err)
+	require.Equal(t, Violated, found.Verdict)
+	require.Equal(t, [2]int{1, 2}, [2]int{found.Executions, found.TotalSteps})
+}
+
+// A spurious wakeup, and the end of a context, are the condition's, whose mutex
+// comes after.
+func TestAWakeupNamesTheCondition(t *testing.T) {
+	for _, fine := range []bool{false, true} {
+		r, err := Explore(testsOnce, Options{Spurious: 1, Fine: fine})
+		require.NoError(t, err)
+		named := false
+		for _, ev := range r.Trace {
+			if ev.Operation == "spurious wakeup" {
+				named = true
+				require.Regexp(t, "^C", ev.Object)
+			}
+		}
+		require.True(t, named)
+	}
 }
 
 func TestASecondSearchPanics(t *testing.T) {
@@ -271,8 +337,13 @@ func TestAReplayThatDivergesSaysWhere(t *testing.T) {
 	require.Equal(t, "P1 waits for B, held by P0", d.Found)
 
 	sched.Choices = sched.Choices[:1]
-	_, err = Replay(opposite, sched, Options{})
+	early, err := Replay(opposite, sched, Options{})
 	require.ErrorContains(t, err, "expects that the execution is over; found that participants can still run")
+	require.ErrorAs(t, err, &d)
+	require.True(t, d.Ended)
+	require.Equal(t, Unknown, early.Verdict)
+	require.Equal(t, "the schedule ends after step 1, before the execution does", early.Finding)
+	require.Len(t, early.Trace, 1)
 
 	_, err = Replay(sections, r.Schedule, Options{})
 	require.ErrorIs(t, err, ErrForeign)

@@ -26,7 +26,7 @@ func (e *engine) awaited(i int) int {
 	if object == step.None {
 		return -1
 	}
-	owner := int(pred.Owner(e.at(object))) - 1
+	owner := e.participant(pred.Owner(e.at(object)))
 	if owner >= 0 && owner < len(e.parts) && step.StateOf(e.parts[owner].p).Shared {
 		return -1 // a process, and it is not known which of its participants
 	}
@@ -73,7 +73,7 @@ func (e *engine) graph() []waitgraph.Node {
 // held are the paths of what a participant holds.
 func (e *engine) held(i int) []string {
 	var names []string
-	for _, offset := range e.schema.Held(e.base, e.identity(i)) {
+	for _, offset := range e.schema.Held(e.base, e.identities(i)...) {
 		names = append(names, e.schema.Path(offset))
 	}
 	return names

@@ -34,20 +34,19 @@ type node struct {
 	tried        []bool
 	chosen       int
 	sleep        set
+	single       bool // one private alternative stands for all
 }
 
-// set is a set of choices that can sleep: who runs, and whose context ends.
-type set [2 * MaxParticipants / 64]uint64
+// set is a set of choices that can sleep: who runs, whose context ends, who dies.
+type set [3 * MaxParticipants / 64]uint64
+
+// bands are the kinds of choices in the order of their places in a set.
+var bands = [...]ChoiceKind{Run, Timeout, Kill}
 
 // bit is a choice's place in a set; not ok: it never sleeps.
 func bit(c Choice) (at int, ok bool) {
-	switch c.Kind {
-	case Run:
-		return c.N, true
-	case Timeout:
-		return MaxParticipants + c.N, true
-	}
-	return 0, false
+	band := slices.Index(bands[:], c.Kind)
+	return band*MaxParticipants + c.N, band >= 0
 }
 
 func (s *set) add(c Choice) {
@@ -66,11 +65,7 @@ func (s *set) keep(f func(Choice) bool) {
 	for w := range s {
 		for rest := s[w]; rest != 0; rest &= rest - 1 {
 			b := w*64 + bits.TrailingZeros64(rest)
-			c := Choice{Run, b}
-			if b >= MaxParticipants {
-				c = Choice{Timeout, b - MaxParticipants}
-			}
-			if !f(c) {
+			if !f(Choice{bands[b/MaxParticipants], b % MaxParticipants}) {
 				s[w] &^= rest & -rest
 			}
 		}
@@ -109,8 +104,8 @@ func (d *depthFirst) choose(pt *Point) int {
 	for range n.alternatives {
 		n.tried = append(n.tried, false)
 	}
-	n.sleep = d.carry
-	d.onlyResume(n, pt)
+	n.sleep, n.single = d.carry, false
+	d.onlyPrivate(n, pt)
 
 	n.chosen = -1
 	for j, c := range n.alternatives {
@@ -124,23 +119,26 @@ func (d *depthFirst) choose(pt *Point) int {
 	return n.chosen
 }
 
-// onlyResume leaves one alternative where somebody returns from a sleep: a
-// resume changes nothing that others see, so it commutes with whatever they do.
-func (d *depthFirst) onlyResume(n *node, pt *Point) {
+// onlyPrivate leaves one alternative where somebody's operation is private: it
+// changes nothing that others see, so it commutes with whatever they do.
+func (d *depthFirst) onlyPrivate(n *node, pt *Point) {
 	for _, c := range n.alternatives {
 		if c.Kind != Run && c.Kind != Timeout {
 			return // a kill, or another wakeup, is not independent of it
 		}
 	}
 	for j, c := range n.alternatives {
-		if c.Kind == Run && pt.op(c.N).Kind == step.Resume {
+		if c.Kind == Run && isPrivate(pt.op(c.N)) {
 			for k := range n.tried {
 				n.tried[k] = k != j
 			}
+			n.single = true
 			return
 		}
 	}
 }
+
+func isPrivate(op *step.Op) bool { return op.Kind.Private() && op.Local == 0 }
 
 func (n *node) open(j int) bool {
 	c := n.alternatives[j]
@@ -154,20 +152,19 @@ func (d *depthFirst) inherit(n *node, pt *Point) {
 	case Pick:
 		d.carry = n.sleep // in the middle of a step, which has been taken account of
 		return
-	case Kill, Spurious:
+	case Spurious:
 		d.carry = set{} // dependent with everything
 		return
 	}
 	d.carry = n.sleep
-	ran := pt.operation(c)
 	for j, t := range n.tried {
-		// The siblings of a resume may have been passed over, not explored: they do not sleep.
-		if t && j != n.chosen && ran.Kind != step.Resume {
+		// Siblings that were passed over, not explored, do not sleep.
+		if t && j != n.chosen && !n.single {
 			d.carry.add(n.alternatives[j])
 		}
 	}
 	d.carry.keep(func(s Choice) bool {
-		return s.N != c.N && !step.Dependent(ran, pt.operation(s))
+		return s.N != c.N && !pt.dependent(c, s)
 	})
 }
 

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"unsafe"
@@ -26,7 +27,8 @@ type engine struct {
 	options  Options
 	await    func(i int) bool // evaluates the predicate of participant i's Await
 	kill     func(i int) error
-	clocks   *clocks // nil: races are not looked for
+	thread   func(i int) uint32 // the thread id in the robust locks of participant i's process
+	clocks   *clocks            // nil: races are not looked for
 	recorder *recorder
 
 	point        Point
@@ -58,6 +60,11 @@ type part struct {
 	timedOut bool    // the context's end was chosen, and the participant has not been told
 	timeout  step.Op // that choice as an operation
 	turn     bool    // somebody has ended its Park
+
+	// The words that the kernel would find in the slots of the participant's
+	// threads, step.None: none.
+	pending uint32 // it has its process's keeper's
+	braced  uint32 // its own
 }
 
 type status uint8
@@ -109,7 +116,7 @@ func (e *engine) reset() {
 	for i := range e.parts {
 		p := &e.parts[i]
 		p.status, p.asleep, p.timedOut, p.reply = alive, false, false, 0
-		p.turn = false
+		p.turn, p.pending, p.braced = false, step.None, step.None
 		step.StateOf(p.p).Reset()
 	}
 	e.choices = e.choices[:0]
@@ -164,7 +171,7 @@ func (e *engine) ended(i int) {
 	if e.outcome != running {
 		return
 	}
-	if e.lastOfProcess(i) && e.schema.Holds(e.base, e.identity(i)) {
+	if e.lastOfProcess(i) && e.schema.Holds(e.base, e.identities(i)...) {
 		e.found(Violated, fmt.Sprintf("P%d ended while it holds %s", i, strings.Join(e.held(i), " and ")), "")
 	}
 }
@@ -180,6 +187,33 @@ func (e *engine) panicked(i int, value, stack string) {
 
 // identity is what participant i stores in lock words: its process's.
 func (e *engine) identity(i int) uint32 { return uint32(step.StateOf(e.parts[i].p).Process) + 1 }
+
+// identities are all that participant i stores in locks.
+func (e *engine) identities(i int) []uint32 {
+	own := []uint32{e.identity(i)}
+	if t := e.thread(i); t != 0 {
+		own = append(own, t|step.ThreadIdentity)
+	}
+	return own
+}
+
+// participant is who has the identity, -1: nobody.
+func (e *engine) participant(identity uint32) int {
+	if identity&step.ThreadIdentity == 0 {
+		return int(identity) - 1
+	}
+	for i := range e.parts {
+		if e.thread(i) == identity&^step.ThreadIdentity {
+			return i
+		}
+	}
+	return -1
+}
+
+// name is how a report names who has the identity.
+func (e *engine) name(identity uint32) string {
+	return fmt.Sprintf("P%d", e.participant(identity))
+}
 
 // mates calls f with the participants of i's process, i among them.
 func (e *engine) mates(i int, f func(j int)) {
@@ -296,7 +330,7 @@ func (e *engine) collect() bool {
 	}
 	if e.kills > 0 {
 		for i := range e.parts {
-			if e.firstOfProcess(i) {
+			if e.firstOfProcess(i) && (e.options.Mortal == nil || slices.Contains(e.options.Mortal, i)) {
 				e.alternatives = append(e.alternatives, Choice{Kill, i})
 			}
 		}
@@ -313,6 +347,8 @@ func (e *engine) enabled(i int) bool {
 		return e.await(i)
 	case p.op.Kind == step.Park:
 		return p.turn
+	case p.op.Kind == step.Pend:
+		return e.slotFree(i)
 	case p.op.Pred == 0:
 		return true
 	}
@@ -351,12 +387,7 @@ func (e *engine) perform(c Choice) bool {
 	case Kill:
 		e.kills--
 		e.killed = true
-		e.mates(c.N, func(j int) {
-			if q := &e.parts[j]; q.status == alive {
-				q.status, q.asleep = dead, false
-			}
-		})
-		if err := e.kill(c.N); err != nil {
+		if err := e.die(c.N); err != nil {
 			e.outcome, e.failure = failed, err
 			return false
 		}
@@ -387,6 +418,14 @@ func (e *engine) perform(c Choice) bool {
 		p.reply = 1
 	case step.Park:
 		p.turn = false
+	case step.Pend:
+		p.pending = op.Object
+	case step.Unpend:
+		p.pending = step.None
+	case step.Brace:
+		p.braced = op.Object
+	case step.Unbrace:
+		p.braced = step.None
 	case step.FutexWake:
 		p.reply = uint64(e.wake(op.Object, int(op.Value)))
 	case step.Choose:

@@ -52,7 +52,10 @@ func Explore(prog *Program, o Options) (*Result, error) {
 	case !r.Exhausted:
 		r.Verdict = Unknown
 		if r.Limit == "" {
-			r.Limit = fmt.Sprintf("%d executions", o.Executions)
+			r.Limit = many(o.Executions, "execution")
+			if r.Cut > 0 {
+				r.Limit += fmt.Sprintf(", %s of them cut as covered", thousands(r.Cut))
+			}
 		}
 		r.Finding = "nothing was found before the limit of " + r.Limit
 	}
@@ -91,13 +94,18 @@ type search struct {
 	best []Choice // of the shortest execution with a finding so far
 }
 
-// progressEvery is how many executions lie between two reports of progress.
-const progressEvery = 1024
+// progressEvery is how many executions lie between two reports of progress, and
+// two looks at Options.Stop. Those between processes may take half a minute.
+const progressEvery = 64
+
+// hopeless is how many executions in a row may reach the limit of steps before a
+// strategy is given up: it would reach the limit in the others too.
+const hopeless = 1000
 
 // run runs one phase and reports whether the search is over.
 func (s *search) run(ph phase) (bool, error) {
 	e := s.x.engine()
-	before := s.r.Executions
+	before, limits := *s.r, 0
 	for n := 0; ph.strategy.begin(); n++ {
 		if n == ph.executions {
 			return false, nil
@@ -108,7 +116,9 @@ func (s *search) run(ph phase) (bool, error) {
 		}
 		s.x.execute(ph.strategy)
 		ph.strategy.end()
-		s.r.TotalSteps += e.steps
+		if e.outcome != limited && e.outcome != cut {
+			limits = 0
+		}
 		switch e.outcome {
 		case failed:
 			return true, e.failure
@@ -116,16 +126,23 @@ func (s *search) run(ph phase) (bool, error) {
 			s.r.Cut++
 			continue
 		case limited:
-			s.r.Limit = fmt.Sprintf("%d steps in one execution", s.o.Steps)
+			s.r.Limit = many(s.o.Steps, "step") + " in one execution"
+			if limits++; limits == hopeless {
+				s.r.Limit = fmt.Sprintf("%s in each of %s in a row", many(s.o.Steps, "step"), many(hopeless, "execution"))
+				return false, nil
+			}
 		}
 		s.r.Executions++
+		s.r.TotalSteps += e.steps
 		if e.outcome == found {
 			s.best, s.r.FoundAfter = append([]Choice(nil), e.choices...), s.r.Executions
 			return true, nil
 		}
 	}
 	// Only what the exhaustive strategy did itself covers the instance.
-	s.r.Sampled, s.r.Executions = before, s.r.Executions-before
+	s.r.Sampled = before.Executions
+	s.r.Executions -= before.Executions
+	s.r.TotalSteps -= before.TotalSteps
 	s.r.Exhausted = s.r.Limit == ""
 	return true, nil
 }
@@ -226,7 +243,8 @@ func Replay(prog *Program, sched Schedule, o Options) (*Result, error) {
 		return r, &Divergence{Step: r.Steps + 1, Expected: rp.choices[rp.at].String(), Found: "that the execution is over: " + string(r.Verdict)}
 	}
 	if rp.ended {
-		return r, &Divergence{Step: r.Steps + 1, Expected: "that the execution is over", Found: "that participants can still run"}
+		r.Finding = fmt.Sprintf("the schedule ends after step %d, before the execution does", r.Steps)
+		return r, &Divergence{Step: r.Steps + 1, Expected: "that the execution is over", Found: "that participants can still run", Ended: true}
 	}
 	return r, nil
 }

@@ -54,9 +54,14 @@ func newMemory(prog *Program, o Options) (*memory, error) {
 	m := &memory{region: region}
 	m.e = newEngine(prog, region, o)
 	m.e.await = m.await
-	m.e.kill = func(int) error { return nil } // it stays where it is, and unwinds in the end
+	m.e.kill = func(i int) error { // it stays where it is, and unwinds in the end
+		step.Die(step.StateOf(m.e.parts[i].p).Process)
+		return nil
+	}
+	m.e.thread = m.e.identity // as robust.Keeper has it where there are no threads
 	m.coroutines = make([]coroutine, len(prog.Roles))
 	step.Memory(region.Data(), uintptr(region.Schema().Size))
+	step.Simulate(true)
 	step.Control(m, o.Fine)
 	for i := range m.coroutines {
 		c := &m.coroutines[i]
@@ -86,6 +91,7 @@ func (m *memory) close() {
 		m.coroutines[i].stop()
 	}
 	step.Control(nil, false)
+	step.Simulate(false)
 	step.Record(false)
 	m.region.Close()
 	searching.Store(false)

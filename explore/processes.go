@@ -55,6 +55,7 @@ func newProcesses(prog *Program, o Options, record bool) (*processes, error) {
 	x := &processes{g: g, idle: make([]bool, g.N()), awaits: make([]evaluation, g.N())}
 	x.e = newEngine(prog, g.Region, o)
 	x.e.await, x.e.kill = x.await, x.kill
+	x.e.thread = func(i int) uint32 { return x.g.Slot(i).Wait.Keeper }
 	for i := range x.idle {
 		x.idle[i] = true
 	}
@@ -242,6 +243,7 @@ func (r *remote) Step(p *step.P) {
 		panic(unwound{})
 	}
 	s := step.StateOf(p)
+	r.slot.Wait.Keeper = step.KeeperThread
 	r.slot.SetOp(&s.Op)
 	r.evaluate(p)
 	r.slot.Message = proc.Announced

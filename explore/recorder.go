@@ -2,8 +2,10 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
+	"github.com/interlock-go/interlock/internal/robust"
 	"github.com/interlock-go/interlock/internal/step"
 )
 
@@ -22,6 +24,7 @@ func (r *recorder) reset(e *engine) {
 // before notes a step that is about to be performed.
 func (r *recorder) before(e *engine, c Choice) {
 	op := *e.parts[c.N].op
+	pending := op.Kind
 	ev := Event{Step: e.steps, Participant: c.N, Position: op.Position}
 	if e.last >= 0 && e.last != c.N {
 		ev.why = r.why(e)
@@ -35,12 +38,18 @@ func (r *recorder) before(e *engine, c Choice) {
 		op = step.Op{Kind: step.Kill, Object: step.None, Second: step.None}
 	}
 	ev.Operation = op.Kind.String()
-	if op.Object != step.None {
+	switch {
+	case c.Kind != Run && e.parts[c.N].asleep && pending == step.Reacquire:
+		ev.Object = e.schema.Path(op.Second) // it leaves the condition; the mutex comes after
+	case op.Object != step.None:
 		ev.Object = e.schema.Path(op.Object)
 	}
 	switch op.Kind {
 	case step.Set, step.Store, step.Swap, step.Add, step.CompareAndSwap:
 		ev.Value = signed(op.Value, op.Size)
+		if slices.Contains(e.schema.Robust(), op.Object) {
+			ev.Value = e.robustWord(uint32(op.Value))
+		}
 	case step.Get, step.Load:
 		ev.Value = e.value(op.Object)
 	case step.Wait:
@@ -93,10 +102,23 @@ func (ev *Event) access() string {
 }
 
 func (e *engine) value(offset uint32) string {
-	return e.schema.Value(unsafe.Slice((*byte)(e.base), e.schema.Size), offset, participantName)
+	return e.schema.Value(unsafe.Slice((*byte)(e.base), e.schema.Size), offset, e.name)
 }
 
-func participantName(identity uint32) string { return fmt.Sprintf("P%d", int(identity)-1) }
+// robustWord is a value of a robust lock's word. Thread ids differ from run to run.
+func (e *engine) robustWord(v uint32) string {
+	text := "0"
+	if t := v & robust.ThreadID; t != 0 {
+		text = e.name(t | step.ThreadIdentity)
+	}
+	if v&robust.OwnerDied != 0 {
+		text += "+died"
+	}
+	if v&robust.Waiters != 0 {
+		text += "+waiters"
+	}
+	return text
+}
 
 func signed(v uint64, size uint8) string {
 	if size == 4 {

@@ -20,6 +20,7 @@ type Divergence struct {
 	Step     int
 	Expected string
 	Found    string
+	Ended    bool // the schedule was followed to its end, and the execution was not over
 }
 
 func (d *Divergence) Error() string {

@@ -64,7 +64,7 @@ func (r *recorder) column(e *engine, offset uint32) (column, bool) {
 	c := column{name: e.schema.Path(offset), last: e.value(offset)}
 	changes := false
 	for i := range r.events {
-		v := e.schema.Value(r.events[i].state, offset, participantName)
+		v := e.schema.Value(r.events[i].state, offset, e.name)
 		c.values = append(c.values, v)
 		changes = changes || i > 0 && v != c.values[i-1] || i == 0 && v != e.first(offset)
 	}
@@ -73,7 +73,7 @@ func (r *recorder) column(e *engine, offset uint32) (column, bool) {
 
 // first is an object's value before the first step.
 func (e *engine) first(offset uint32) string {
-	return e.schema.Value(e.initial, offset, participantName)
+	return e.schema.Value(e.initial, offset, e.name)
 }
 
 // WriteTrace draws the trace: shared state at the left, then a column for each
@@ -158,9 +158,20 @@ func (r *Result) Summary() string {
 	case r.Finding != "":
 		return fmt.Sprintf("%s: %s", r.Verdict, r.Finding)
 	case r.Exhausted:
-		return fmt.Sprintf("%s: all %s executions of this instance", r.Verdict, thousands(r.Executions))
+		if r.Executions == 1 {
+			return fmt.Sprintf("%s: the only execution of this instance", r.Verdict)
+		}
+		return fmt.Sprintf("%s: all %s of this instance", r.Verdict, many(r.Executions, "execution"))
 	}
 	return string(r.Verdict)
+}
+
+// many writes a number of things: 1 step, 1,734 steps.
+func many(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return thousands(n) + " " + thing
 }
 
 // thousands writes a number with separators: 1,734.

@@ -34,14 +34,14 @@ type Result struct {
 	Detail string
 
 	Strategy   string
-	Executions int  // complete ones, and the one with the finding
-	Sampled    int  // executions of a sampler before an exhaustive search, if that ended
-	Cut        int  // executions left early because an equivalent one is covered
-	FoundAfter int  // executions to the first finding
-	Exhausted  bool // every execution of the instance was covered
-	TotalSteps int  // of all executions together
-	Seconds    float64
-	Limit      string // which limit was reached, if one was
+	Executions int     // complete ones, and the one with the finding
+	Sampled    int     // executions of a sampler before an exhaustive search, if that ended
+	Cut        int     // executions left early because an equivalent one is covered
+	FoundAfter int     // executions to the first finding
+	Exhausted  bool    // every execution of the instance was covered
+	TotalSteps int     // of the executions counted in Executions together
+	Seconds    float64 // of everything: sampling, searching, shortening
+	Limit      string  // which limit was reached, if one was
 
 	// Of the finding, or of the replayed execution:
 	Schedule Schedule
@@ -55,15 +55,16 @@ type Result struct {
 // Options says how to search or replay.
 type Options struct {
 	Strategy   string // "dfs", "random" or "auto", the default: random first, then dfs
-	Executions int    // at most; 0: 1,000,000
+	Executions int    // at most, those cut as covered included; 0: 1,000,000
 	Steps      int    // of one execution, at most; 0: 10,000
 	Seed       uint64
-	Fine       bool // every word operation is a step, not every call
-	Spurious   int  // spurious wakeups of an execution, at most
-	Kills      int  // kills of an execution, at most
-	NoRaces    bool // do not look for data races
-	Shortest   bool // go on after a finding for a shorter one
-	Processes  bool // replay between processes
+	Fine       bool  // every word operation is a step, not every call
+	Spurious   int   // spurious wakeups of an execution, at most
+	Kills      int   // kills of an execution, at most
+	Mortal     []int // who can be killed; nil: everybody
+	NoRaces    bool  // do not look for data races
+	Shortest   bool  // go on after a finding for a shorter one
+	Processes  bool  // replay between processes
 
 	// Progress is called now and then with the number of executions. Optional.
 	Progress func(executions int)

@@ -30,7 +30,6 @@ func (s *search) seekShorter() {
 		e.options.Steps = steps(s.best) - 1
 		walk.begin()
 		s.x.execute(walk)
-		s.r.TotalSteps += e.steps
 		if e.outcome == found && e.finding.verdict == verdict {
 			s.best = s.shrink(append([]Choice(nil), e.choices...))
 		}
@@ -110,7 +109,6 @@ func (s *search) try(choices []Choice) (*replay, *finding) {
 	rp := &replay{choices: choices}
 	s.x.execute(rp)
 	e := s.x.engine()
-	s.r.TotalSteps += e.steps
 	if e.outcome != found {
 		return rp, nil
 	}

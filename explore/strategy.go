@@ -65,6 +65,19 @@ func (p *Point) fail(err error) { p.e.outcome, p.e.failure = failed, err }
 // op is the operation that a participant has pending.
 func (p *Point) op(participant int) *step.Op { return p.e.parts[participant].op }
 
+// dependent reports whether the order of two choices of different participants can matter.
+func (p *Point) dependent(a, b Choice) bool {
+	switch {
+	case a.Kind == Kill && b.Kind == Kill:
+		return true // one may use up what the other needs
+	case a.Kind == Kill:
+		return p.e.deathTouches(a.N, b, p.operation(b))
+	case b.Kind == Kill:
+		return p.e.deathTouches(b.N, a, p.operation(a))
+	}
+	return step.Dependent(p.operation(a), p.operation(b))
+}
+
 // operation is what a choice does, for the question whether it commutes with
 // another. It is valid until the next call for the same participant.
 func (p *Point) operation(c Choice) *step.Op {

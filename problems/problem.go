@@ -128,7 +128,7 @@ type RangeError struct {
 }
 
 func (e *RangeError) Error() string {
-	return fmt.Sprintf("%s: %d %s: allowed are %d to %d", e.Problem, e.Value, e.Parameter.Name, e.Parameter.Min, e.Parameter.Max)
+	return fmt.Sprintf("%s: %s %d: allowed are %d to %d", e.Problem, e.Parameter.Name, e.Value, e.Parameter.Min, e.Parameter.Max)
 }
 
 // Check checks given parameters against their ranges and fills in the others,

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 	"unsafe"
@@ -32,7 +33,8 @@ type Schema struct {
 	Size   uint32
 	Fields []Field
 
-	holdable []Field // those that have an owner
+	holdable []Field  // those that have an owner
+	robust   []uint32 // offsets of the words that the kernel marks
 }
 
 // maxSchema bounds the schema's text in a region's header.
@@ -60,6 +62,11 @@ func SchemaOf(t reflect.Type) (*Schema, error) {
 	for _, f := range s.Fields {
 		if f.object != nil && f.object.Owner != nil {
 			s.holdable = append(s.holdable, f)
+		}
+		if f.object != nil && f.object.Robust {
+			for i := range f.Count {
+				s.robust = append(s.robust, f.Offset+i*f.Size)
+			}
 		}
 	}
 	return s, nil
@@ -243,12 +250,15 @@ func number(k reflect.Kind, b []byte) string {
 	return fmt.Sprint(u)
 }
 
-// Holds reports whether an identity holds any object in mem.
-func (s *Schema) Holds(mem unsafe.Pointer, identity uint32) bool {
+// Robust are the offsets of the words that the kernel marks when their holders die.
+func (s *Schema) Robust() []uint32 { return s.robust }
+
+// Holds reports whether one of the identities, which are somebody's, holds any object in mem.
+func (s *Schema) Holds(mem unsafe.Pointer, identities ...uint32) bool {
 	for n := range s.holdable {
 		f := &s.holdable[n]
 		for i := range f.Count {
-			if f.object.Owner(unsafe.Add(mem, f.Offset+i*f.Size)) == identity {
+			if slices.Contains(identities, f.object.Owner(unsafe.Add(mem, f.Offset+i*f.Size))) {
 				return true
 			}
 		}
@@ -256,14 +266,14 @@ func (s *Schema) Holds(mem unsafe.Pointer, identity uint32) bool {
 	return false
 }
 
-// Held returns the offsets of all objects in mem that an identity holds.
-func (s *Schema) Held(mem unsafe.Pointer, identity uint32) []uint32 {
+// Held returns the offsets of all objects in mem that the identities hold.
+func (s *Schema) Held(mem unsafe.Pointer, identities ...uint32) []uint32 {
 	var held []uint32
 	for n := range s.holdable {
 		f := &s.holdable[n]
 		for i := range f.Count {
 			at := f.Offset + i*f.Size
-			if f.object.Owner(unsafe.Add(mem, at)) == identity {
+			if slices.Contains(identities, f.object.Owner(unsafe.Add(mem, at))) {
 				held = append(held, at)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // binary is the command as a user builds it: go run would turn every failure into 1.
@@ -85,30 +87,44 @@ func TestExitStatus(t *testing.T) {
 		{"run counter/unlocked --participants 4 --rounds 50000000", 1, ""},
 		{"explore dining/ordered", 0, ""},
 		{"explore dining/deadlock", 1, ""},
-		{"explore dining/ordered --strategy dfs --executions 2", 1, ""},
 		{"compare dining --runs 1", 0, ""},
 		{"compare bounded-buffer one-condition --runs 1", 0, ""},
 		{"compare bounded-buffer/mutex-first --runs 1 --json", 0, ""},
 
+		{"explore dining/ordered --strategy dfs --executions 2", 1, ""},
+
 		{"lst", 2, `unknown command "lst"; did you mean list?`},
+		{"philosophize", 2, `unknown command "philosophize"; there are compare, explore, list, replay, run, show`},
+		{"run xyz", 2, `unknown problem "xyz"; there are counter, bounded-buffer, dining`},
+		{"run xyz --json", 2, `unknown problem "xyz"`},
+		{"show counter/xyz", 2, `unknown variant "xyz" of counter; it has unlocked, mutex, atomic`},
+		{"show counter/", 2, `unknown variant "" of counter; it has unlocked, mutex, atomic`},
 		{"run", 2, "usage: interlock run PROBLEM[/VARIANT]"},
 		{"run dinning", 2, `unknown problem "dinning"; did you mean dining?`},
 		{"run bounded", 2, `unknown problem "bounded"; did you mean bounded-buffer?`},
 		{"show counter/mutx", 2, `unknown variant "mutx" of counter; did you mean counter/mutex?`},
 		{"explore counter", 2, "counter: name a variant too, such as counter/unlocked"},
-		{"run counter/mutex --participants 0", 2, "counter: 0 participants: allowed are 2 to 64"},
-		{"run counter/mutex --participants 100000", 2, "counter: 100000 participants: allowed are 2 to 64"},
-		{"run counter/mutex --rounds 0", 2, "counter: 0 rounds: allowed are 1 to 1000000000"},
-		{"run counter/mutex --rounds many", 2, "invalid argument"},
-		{"run counter/mutex --capacity 2", 2, "counter: no parameter capacity"},
-		{"run counter/mutex --timeout -1s", 2, "a time is positive"},
-		{"run counter/mutex --tiemout 1s", 2, "unknown flag: --tiemout"},
+		{"run counter/mutex --participants 0", 2, "counter: --participants 0: want a whole number from 2 to 64"},
+		{"run counter/mutex --participants 100000", 2, "counter: --participants 100000: want a whole number from 2 to 64"},
+		{"compare counter --participants abc", 2, "counter: --participants abc: want a whole number from 2 to 64"},
+		{"run counter/mutex --rounds 0", 2, "counter: --rounds 0: want a whole number from 1 to 1000000000"},
+		{"run counter/mutex --rounds many", 2, "counter: --rounds many: want a whole number from 1 to 1000000000"},
+		{"run counter/mutex --capacity 2", 2, "counter: no parameter capacity; it has participants, rounds"},
+		{"run counter/mutex --timeout -1s", 2, "--timeout -1s: want a time, such as 10s or 2m, or 0 for no limit"},
+		{"compare counter --timeout -1s", 2, "--timeout -1s: want a time"},
+		{"compare counter --timeout soon", 2, "--timeout soon: want a time"},
+		{"run counter/mutex --tiemout 1s", 2, "unknown flag: --tiemout; did you mean --timeout?"},
+		{"run counter/mutex --xyz 1s", 2, "unknown flag: --xyz\n"},
 		{"explore dining/ordered --strategy dfss", 2, `unknown strategy "dfss"; did you mean dfs?`},
-		{"explore dining/ordered --executions 0", 2, "--executions 0: at least 1"},
-		{"explore dining/ordered --kills -1", 2, "at least 0"},
+		{"explore dining/ordered --strategy best", 2, `unknown strategy "best"; there are auto, dfs, random`},
+		{"explore dining/ordered --executions 0", 2, "--executions 0: want a whole number, at least 1"},
+		{"explore dining/ordered --steps abc", 2, "--steps abc: want a whole number, at least 1"},
+		{"explore dining/ordered --seed abc", 2, "--seed abc: want a whole number, at least 0"},
+		{"explore dining/ordered --fine=abc", 2, "--fine abc: want true or false"},
+		{"explore dining/ordered --kills -1", 2, "--kills -1: want a whole number, at least 0"},
 		{"compare counter mutex", 2, "counter/mutex is not broken"},
 		{"compare counter unlocked unlocked", 2, "counter/unlocked is broken"},
-		{"compare counter --runs 0", 2, "--runs 0: at least 1"},
+		{"compare counter --runs 0", 2, "--runs 0: want a whole number, at least 1"},
 		{"replay dining/deadlock", 2, "usage: interlock replay PROBLEM/VARIANT SCHEDULE"},
 		{"replay dining/deadlock il1c-12", 2, "schedule: position 8: expected the program's mark"},
 		{"replay dining/deadlock il1c-000000-0.1y", 2, "schedule: position 16: expected . before the next choice"},
@@ -232,6 +248,120 @@ func TestCompareTellsTheStory(t *testing.T) {
 	require.Contains(t, again.stdout, "Violated: an item was taken from an empty buffer")
 }
 
+// What makes a good run makes a search without an end.
+func TestCompareSearchesTheSmallInstance(t *testing.T) {
+	v := interlock(t, "compare", "bounded-buffer", "--runs", "1", "--participants", "8", "--rounds", "30000", "--json").object(t)
+	require.Equal(t, true, v["as_declared"])
+	for _, name := range []string{"broken", "fixed"} {
+		side := v[name].(map[string]any)
+		require.Equal(t, map[string]any{"participants": 3.0, "rounds": 2.0, "capacity": 1.0}, side["search"].(map[string]any)["parameters"])
+		require.Equal(t, 8.0, side["free"].([]any)[0].(map[string]any)["parameters"].(map[string]any)["participants"])
+	}
+	require.NotContains(t, v["broken"], "units_per_second", "nothing was finished")
+	require.Contains(t, v["fixed"], "units_per_second")
+}
+
+// A run that was given up did not fail, and did not hold either.
+func TestCompareCountsUnknownRunsApart(t *testing.T) {
+	args := []string{"compare", "counter", "--runs", "2", "--rounds", "1000000000", "--timeout", "1ms"}
+	r := interlock(t, args...)
+	require.Equal(t, 1, r.status)
+	require.Regexp(t, `failed +0 \(0 %\) +0 \(0 %\)`, r.stdout)
+	require.Contains(t, r.stdout, "On real processes, mutex: Unknown: still running after 1ms")
+
+	v := interlock(t, append(args, "--json")...).object(t)
+	require.Equal(t, false, v["as_declared"])
+	for _, name := range []string{"broken", "fixed"} {
+		side := v[name].(map[string]any)
+		require.Equal(t, []any{0.0, 2.0}, []any{side["failures"], side["unknown"]})
+	}
+}
+
+func TestProgressIsForATerminal(t *testing.T) {
+	terminal, pipe := pseudoTerminal(t)
+	cmd := exec.Command(binary, "compare", "dining", "--runs", "2")
+	cmd.Stderr = pipe
+	require.NoError(t, cmd.Run())
+	require.NoError(t, pipe.Close())
+	shown, _ := io.ReadAll(terminal) // the error is how the end of a terminal is told
+	require.Regexp(t, `(?s)\rdeadlock: run 1 of 2.*\rordered: run 2 of 2.*\rordered: search.*\r\x1b\[K$`, string(shown))
+}
+
+// pseudoTerminal returns the two ends of one.
+func pseudoTerminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { master.Close() })
+	require.NoError(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	require.NoError(t, err)
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	return master, slave
+}
+
+func TestRunOfAllVariantsPrintsALineForEach(t *testing.T) {
+	r := interlock(t, "run", "counter", "--rounds", "1000", "--json")
+	var names []string
+	for line := range strings.Lines(r.stdout) {
+		names = append(names, result{stdout: line}.object(t)["variant"].(string))
+	}
+	require.Equal(t, []string{"unlocked", "mutex", "atomic"}, names)
+}
+
+func TestAScheduleThatEndsEarlyShowsTheStepsSoFar(t *testing.T) {
+	schedule := interlock(t, "explore", "dining/deadlock", "--json").object(t)["schedule"].(string)
+	all := interlock(t, "replay", "dining/deadlock", " "+schedule+"\n")
+	require.Equal(t, 1, all.status, all.stderr)
+	require.Contains(t, all.stdout, "Deadlock: ")
+
+	early := schedule[:strings.LastIndex(schedule, ".")]
+	r := interlock(t, "replay", "dining/deadlock", early)
+	require.Equal(t, 1, r.status, r.stderr)
+	require.Regexp(t, `^Unknown: the schedule ends after step \d+, before the execution does\n\nstep `, r.stdout)
+	v := interlock(t, "replay", "dining/deadlock", early, "--json").object(t)
+	require.Equal(t, "Unknown", v["verdict"])
+	require.NotEmpty(t, v["trace"])
+}
+
+func TestAFullDiskIsTheMachinesFault(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer full.Close()
+	for _, args := range [][]string{{"--help"}, {"run", "--help"}, {"--version"}, {"list"}, {"list", "--json"},
+		{"show", "dining"}, {"explore", "dining/deadlock"}, {"run", "counter/atomic", "--rounds", "1000"}} {
+		cmd := exec.Command(binary, args...)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		require.Error(t, cmd.Run())
+		require.Equal(t, 3, cmd.ProcessState.ExitCode(), args)
+		require.Equal(t, "interlock: write output: write /dev/stdout: no space left on device\n", stderr.String())
+	}
+}
+
+func TestVersion(t *testing.T) {
+	r := interlock(t, "--version")
+	require.Equal(t, 0, r.status)
+	require.Regexp(t, `^interlock version \S+ go1\.\S+\n$`, r.stdout)
+}
+
+// A command for all problems speaks of none, and one for one problem of that alone.
+func TestHelpHasTheProblemsWords(t *testing.T) {
+	for _, command := range []string{"run", "compare", "explore", "replay"} {
+		help := interlock(t, command, "--help").stdout
+		for _, word := range []string{"processes that count", "additions", "meals"} {
+			require.NotContains(t, help, word)
+		}
+		require.Contains(t, help, "interlock show PROBLEM")
+	}
+	help := one(t, "dining", "--help").stdout
+	require.Contains(t, help, "dining [VARIANT] [flags]")
+	require.Contains(t, help, "philosophers, 2 to 64 (default 5)")
+	require.NotContains(t, help, "PROBLEM")
+	require.NotContains(t, help, "capacity")
+}
+
 // started starts a run that does not end by itself, and returns when all its
 // participants run.
 func started(t *testing.T) (*exec.Cmd, []int) {
@@ -295,14 +425,15 @@ func requireNoChild(t *testing.T, ppid int) {
 	require.Eventually(t, func() bool { return len(children(t, ppid)) == 0 }, 10*time.Second, time.Millisecond)
 }
 
-func TestCtrlC(t *testing.T) {
-	cmd, _ := started(t)
-	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-	err := cmd.Wait()
-	require.Error(t, err)
-	require.Equal(t, 130, cmd.ProcessState.ExitCode())
-	require.Equal(t, "interlock: interrupted\n", cmd.Stderr.(*bytes.Buffer).String())
-	requireNoChild(t, 0)
+func TestSignals(t *testing.T) {
+	for signal, status := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
+		cmd, _ := started(t)
+		require.NoError(t, cmd.Process.Signal(signal))
+		require.Error(t, cmd.Wait())
+		require.Equal(t, status, cmd.ProcessState.ExitCode())
+		require.Equal(t, "interlock: interrupted\n", cmd.Stderr.(*bytes.Buffer).String())
+		requireNoChild(t, 0)
+	}
 }
 
 func TestKillOfTheParent(t *testing.T) {
@@ -331,7 +462,14 @@ func TestOneProblemCommands(t *testing.T) {
 		"bounded-buffer": {[]string{"semaphores", "--rounds", "5000", "--json"}, 0},
 		"dining":         {[]string{"footmann"}, 2},
 	} {
-		r := command(t, exec.Command(filepath.Join(filepath.Dir(binary), name), c.args...))
+		r := one(t, name, c.args...)
 		require.Equal(t, c.status, r.status, name+r.stdout+r.stderr)
 	}
+	require.Equal(t, "interlock: usage: counter [VARIANT] [flags]\n", one(t, "counter", "mutex", "atomic").stderr)
+}
+
+// one runs the command for one problem.
+func one(t *testing.T, problem string, args ...string) result {
+	t.Helper()
+	return command(t, exec.Command(filepath.Join(filepath.Dir(binary), problem), args...))
 }

@@ -8,7 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -50,39 +51,53 @@ func Main() {
 // interlock run].
 func MainFor(problem string) {
 	run.Init()
-	args := os.Args[1:]
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		problem += "/" + args[0]
-		args = args[1:]
+	t, err := find(problem)
+	if err != nil {
+		panic(err)
 	}
-	os.Exit(Run(append([]string{"run", problem}, args...), os.Stdout, os.Stderr))
+	os.Exit(execute(runCommand(t.problem), os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // Run runs a command and returns its exit status.
 func Run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := notify()
-	defer stop()
 	root := &cobra.Command{
-		Use:           "interlock",
-		Short:         "Synchronization between processes: run it, search for what breaks it, replay that between processes",
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Use:   "interlock",
+		Short: "Synchronization between processes: run it, search for what breaks it, replay that between processes",
+		Long: `Synchronization between processes: run it, search for what breaks it, replay
+that between processes.
+
+The exit status is 0 if everything holds, 1 if something else was found, 2 for
+wrong usage, 3 if the machine is at fault, 128 and its number after a signal.
+With 2, 3 or a signal there is a message on standard error, also under --json.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("unknown command %q%s", args[0], meant(nearest(args[0], commandNames(cmd))))
+				return usagef("unknown command %q%s", args[0], meantOr(args[0], commandNames(cmd)))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
-	root.AddCommand(listCommand(), showCommand(), runCommand(), compareCommand(), exploreCommand(), replayCommand())
+	root.AddCommand(listCommand(), showCommand(), runCommand(nil), compareCommand(), exploreCommand(), replayCommand())
+	return execute(root, args, stdout, stderr)
+}
+
+// execute runs a command line and returns its exit status.
+func execute(root *cobra.Command, args []string, stdout, stderr io.Writer) int {
+	ctx, stop := notify()
+	defer stop()
+	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.Version = version()
+	root.SetFlagErrorFunc(flagError)
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	out := &output{Writer: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 
 	err := root.ExecuteContext(ctx)
+	if out.err != nil {
+		err = fmt.Errorf("write output: %w", out.err)
+	}
 	var interrupted signalError
 	if errors.As(context.Cause(ctx), &interrupted) {
 		fmt.Fprintln(stderr, "interlock: interrupted")
@@ -101,10 +116,22 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	return exitMachine
 }
 
+// version is the module's version, which has the revision of what was built in a
+// clone, and the toolchain's.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel) " + runtime.Version()
+	}
+	return info.Main.Version + " " + info.GoVersion
+}
+
 func commandNames(root *cobra.Command) []string {
 	var names []string
 	for _, c := range root.Commands() {
-		names = append(names, c.Name())
+		if c.Name() != "help" {
+			names = append(names, c.Name())
+		}
 	}
 	return names
 }
@@ -117,12 +144,15 @@ func (e signalError) Error() string { return e.signal.String() }
 // grace is how long a command may take to end after a signal.
 const grace = 3 * time.Second
 
-// notify returns a context that SIGINT and SIGTERM cancel, so that commands end
-// as they do otherwise: processes reaped, memory unmapped.
+// notify returns a context that SIGINT, SIGTERM and SIGHUP cancel, so that
+// commands end as they do otherwise: processes reaped, memory unmapped.
 func notify() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup means it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	go func() {
 		select {

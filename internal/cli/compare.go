@@ -18,22 +18,30 @@ func compareCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare PROBLEM [BROKEN FIXED]",
 		Short: "Broken beside fixed: what happens on processes and in the search, the diff, the failing schedule",
-		Args:  between(1, 3),
+		Long: `Broken beside fixed: what happens on processes and in the search, the diff, the
+failing schedule.
+
+The parameters are those of the runs between processes. The search has the
+problem's own small ones, since a search of what makes a good run would not end;
+interlock explore searches others.
+
+` + aboutParameters,
+		Args: between(1, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
 			if c.broken, c.fixed, err = pair(args); err != nil {
 				return err
 			}
-			if c.times < 1 {
-				return usagef("--runs %d: at least 1", c.times)
-			}
 			if c.run, err = c.broken.params(cmd.Flags(), false); err != nil {
 				return err
 			}
-			if c.search, err = c.broken.params(cmd.Flags(), true); err != nil {
+			if c.search, err = c.broken.problem.Check(nil, true); err != nil {
 				return err
 			}
-			if err := c.compare(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+			m := newMeter(cmd.ErrOrStderr())
+			err = c.compare(cmd.Context(), m)
+			m.clear()
+			if err != nil {
 				return err
 			}
 			if asJSON {
@@ -47,10 +55,10 @@ func compareCommand() *cobra.Command {
 			return err
 		},
 	}
-	parameters(cmd.Flags())
-	cmd.Flags().IntVar(&c.times, "runs", 5, "runs of each between processes")
-	cmd.Flags().DurationVar(&c.timeout, "timeout", 10*time.Second, "of one run")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	parameterFlags(cmd.Flags(), nil)
+	numberFlag(cmd.Flags(), &c.times, "runs", 5, 1, "runs of each between processes")
+	limitFlag(cmd.Flags(), &c.timeout, 10*time.Second, "of one run, and of one search, after which its verdict is Unknown")
+	jsonFlag(cmd.Flags(), &asJSON, "print one JSON object")
 	return cmd
 }
 
@@ -87,10 +95,12 @@ func pair(args []string) (broken, fixed target, err error) {
 	return broken, fixed, nil
 }
 
-// replayLine is the line to paste.
+// replayLine is the line to paste, "" where nothing was found.
 func (c *comparison) replayLine() string {
-	return fmt.Sprintf("interlock replay %s %s%s --processes", c.broken.problem.FullName(c.broken.variant),
-		c.sides[0].search.Schedule, c.broken.flagsOf(c.search, true))
+	if c.sides[0].search.FoundAfter == 0 {
+		return ""
+	}
+	return fmt.Sprintf("interlock replay %s %s --processes", c.broken.problem.FullName(c.broken.variant), c.sides[0].search.Schedule)
 }
 
 func (c *comparison) write(w io.Writer) error {
@@ -104,7 +114,7 @@ func (c *comparison) write(w io.Writer) error {
 	row := func(name string, f func(s *side) string) {
 		fmt.Fprintf(tw, "%s\t%s\t%s\n", name, f(&c.sides[0]), f(&c.sides[1]))
 	}
-	row(fmt.Sprintf("on %d real processes", c.run["participants"]), func(s *side) string { return fmt.Sprintf("%d runs", len(s.runs)) })
+	row(fmt.Sprintf("on %d real processes", c.run["participants"]), func(s *side) string { return many(len(s.runs), "run") })
 	row("  failed", func(s *side) string {
 		return fmt.Sprintf("%d (%d %%)", s.failures, 100*s.failures/len(s.runs))
 	})
@@ -117,14 +127,14 @@ func (c *comparison) write(w io.Writer) error {
 		}
 		return count(s.search.Executions)
 	})
-	row("  steps, seconds", func(s *side) string { return fmt.Sprintf("%s, %.3f", count(s.search.TotalSteps), s.search.Seconds) })
+	row("  steps", func(s *side) string { return count(s.search.TotalSteps) })
+	row("  seconds in all", func(s *side) string { return fmt.Sprintf("%.3f", s.search.Seconds) })
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	for _, r := range c.sides[0].runs {
-		if r.Verdict != explore.Holds {
-			fmt.Fprintf(w, "\nOn real processes: %s: %s\n", r.Verdict, r.Finding)
-			break
+	for i := range c.sides {
+		if r := c.sides[i].worst(); r.Verdict != explore.Holds {
+			fmt.Fprintf(w, "\nOn real processes, %s: %s: %s\n", r.Variant, r.Verdict, r.Finding)
 		}
 	}
 	fmt.Fprintf(w, "\nThe lesson:\n%s\n", indent(c.diff))
@@ -132,7 +142,7 @@ func (c *comparison) write(w io.Writer) error {
 	if failing.FoundAfter == 0 {
 		return nil
 	}
-	fmt.Fprintf(w, "The shortest failing schedule found, %d steps:\n%s\n\n", failing.Steps, failing.Summary())
+	fmt.Fprintf(w, "The shortest failing schedule found, %s:\n%s\n\n", many(failing.Steps, "step"), failing.Summary())
 	if err := failing.WriteTrace(w); err != nil {
 		return err
 	}
@@ -145,16 +155,25 @@ func (c *comparison) write(w io.Writer) error {
 	return err
 }
 
+// worst is the first run that failed, or else the first that came to no verdict,
+// or else the first.
+func (s *side) worst() report {
+	worst := s.runs[0]
+	for _, r := range s.runs {
+		if failed(r.Verdict) {
+			return r
+		}
+		if worst.Verdict == explore.Holds {
+			worst = r
+		}
+	}
+	return worst
+}
+
 func (s *side) verdicts() string {
 	var parts []string
-	for _, v := range []explore.Verdict{explore.Holds, explore.Violated, explore.Deadlock, explore.Unknown} {
-		n := 0
-		for _, r := range s.runs {
-			if r.Verdict == v {
-				n++
-			}
-		}
-		if n > 0 {
+	for _, v := range []explore.Verdict{explore.Holds, explore.Violated, explore.Deadlock, explore.Livelock, explore.Race, explore.Unknown} {
+		if n := s.count(v); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d × %s", n, v))
 		}
 	}
@@ -195,12 +214,13 @@ func (c *comparison) json() any {
 		Variant   string   `json:"variant"`
 		Runs      int      `json:"runs"`
 		Failures  int      `json:"failures"`
-		PerSecond float64  `json:"units_per_second"`
+		Unknown   int      `json:"unknown"`
+		PerSecond float64  `json:"units_per_second,omitempty"`
 		Free      []report `json:"free"`
 		Search    report   `json:"search"`
 	}
 	describe := func(t target, s *side) oneSide {
-		return oneSide{t.variant.Name, len(s.runs), s.failures, s.perSecond(), s.runs, t.report("explored", c.search, s.search)}
+		return oneSide{t.variant.Name, len(s.runs), s.failures, s.count(explore.Unknown), s.perSecond(), s.runs, t.report("explored", c.search, s.search)}
 	}
 	failing := c.sides[0].search
 	return map[string]any{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -40,29 +39,39 @@ type refusal struct {
 
 func (c *comparison) targets() [2]target { return [2]target{c.broken, c.fixed} }
 
-func (c *comparison) compare(ctx context.Context, stderr io.Writer) error {
+// failed reports whether a verdict says that something is wrong. Unknown does not:
+// a run that was given up, or in which nothing met, tells nothing.
+func failed(v explore.Verdict) bool { return v != explore.Holds && v != explore.Unknown }
+
+// count is how many runs came to a verdict.
+func (s *side) count(v explore.Verdict) int {
+	n := 0
+	for _, r := range s.runs {
+		if r.Verdict == v {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *comparison) compare(ctx context.Context, m *meter) error {
 	for i, t := range c.targets() {
 		s := &c.sides[i]
-		for range c.times {
+		for n := range c.times {
+			m.show(fmt.Sprintf("%s: run %d of %d", t.variant.Name, n+1, c.times))
 			r, err := t.free(ctx, c.run, c.timeout)
 			if err != nil {
 				return err
 			}
-			if r.Verdict != explore.Holds {
+			if failed(r.Verdict) {
 				s.failures++
 			}
 			s.runs = append(s.runs, r)
 		}
-		show, done := progress(stderr)
+		m.show(t.variant.Name + ": search")
 		var err error
-		s.search, err = explore.Explore(t.program(c.search), explore.Options{
-			Seed: 1, Shortest: t.variant.Broken(), Progress: show, Stop: ctx.Done()})
-		done()
-		if err != nil {
+		if s.search, err = c.searchOf(ctx, t, m); err != nil {
 			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
 		}
 	}
 	if err := c.makeDiff(); err != nil {
@@ -71,10 +80,32 @@ func (c *comparison) compare(ctx context.Context, stderr io.Writer) error {
 	return c.tryOnFixed()
 }
 
-// asDeclared reports whether the broken variant fails as the catalogue says and the fixed one holds.
+// searchOf searches one of the two until it is done or the time is up.
+func (c *comparison) searchOf(ctx context.Context, t target, m *meter) (*explore.Result, error) {
+	limited, cancel := ctx, func() {}
+	if c.timeout > 0 {
+		limited, cancel = context.WithTimeout(ctx, c.timeout)
+	}
+	defer cancel()
+	r, err := explore.Explore(t.program(c.search), explore.Options{
+		Seed: 1, Shortest: t.variant.Broken(), Progress: m.executions(t.variant.Name + ": search: "), Stop: limited.Done()})
+	switch {
+	case err != nil:
+		return nil, err
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case limited.Err() != nil && r.Verdict == explore.Unknown:
+		r.Finding = fmt.Sprintf("nothing was found in %v", c.timeout)
+	}
+	return r, nil
+}
+
+// asDeclared reports whether the broken variant fails as the catalogue says, in
+// the search, and the fixed one holds there and on processes.
 func (c *comparison) asDeclared() bool {
 	b, f := &c.sides[0], &c.sides[1]
-	return string(b.search.Verdict) == c.broken.variant.Found && f.search.Verdict == explore.Holds && f.failures == 0
+	return string(b.search.Verdict) == c.broken.variant.Found && f.search.Verdict == explore.Holds &&
+		f.failures == 0 && f.count(explore.Holds) > 0
 }
 
 func (c *comparison) makeDiff() error {

@@ -14,7 +14,14 @@ func exploreCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explore PROBLEM/VARIANT",
 		Short: "Search in memory for a schedule that breaks it",
-		Args:  exactly(1),
+		Long: `Search in memory for a schedule that breaks it.
+
+A limit that is reached before everything is covered gives the verdict Unknown.
+So does a program that loops: after 1,000 executions in a row that reached the
+limit of steps a strategy is given up.
+
+` + aboutParameters,
+		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := findOne(args[0])
 			if err != nil {
@@ -27,20 +34,12 @@ func exploreCommand() *cobra.Command {
 			switch o.Strategy {
 			case "auto", "dfs", "random":
 			default:
-				return usagef("unknown strategy %q%s", o.Strategy, meant(nearest(o.Strategy, []string{"auto", "dfs", "random"})))
+				return usagef("unknown strategy %q%s", o.Strategy, meantOr(o.Strategy, []string{"auto", "dfs", "random"}))
 			}
-			for name, n := range map[string]int{"executions": o.Executions, "steps": o.Steps} {
-				if n < 1 {
-					return usagef("--%s %d: at least 1", name, n)
-				}
-			}
-			if o.Spurious < 0 || o.Kills < 0 {
-				return usagef("--spurious and --kills: at least 0")
-			}
-			show, done := progress(cmd.ErrOrStderr())
-			o.Progress, o.Stop = show, cmd.Context().Done()
+			m := newMeter(cmd.ErrOrStderr())
+			o.Progress, o.Stop = m.executions(""), cmd.Context().Done()
 			r, err := explore.Explore(t.program(params), o)
-			done()
+			m.clear()
 			if err != nil {
 				return err
 			}
@@ -64,18 +63,18 @@ func exploreCommand() *cobra.Command {
 			return verdict(r.Verdict)
 		},
 	}
-	parameters(cmd.Flags())
 	f := cmd.Flags()
+	parameterFlags(f, nil)
 	f.StringVar(&o.Strategy, "strategy", "auto", "auto (random, then dfs), dfs (every execution, up to equivalence) or random")
-	f.IntVar(&o.Executions, "executions", 1_000_000, "executions, at most")
-	f.IntVar(&o.Steps, "steps", 10_000, "steps of one execution, at most")
+	numberFlag(f, &o.Executions, "executions", 1_000_000, 1, "executions, at most, those cut as covered included")
+	numberFlag(f, &o.Steps, "steps", 10_000, 1, "steps of one execution, at most")
 	f.Uint64Var(&o.Seed, "seed", 1, "of random choices")
 	f.BoolVar(&o.Fine, "fine", false, "every word operation is a step, not every call of a primitive")
-	f.IntVar(&o.Spurious, "spurious", 0, "spurious wakeups of an execution, at most")
-	f.IntVar(&o.Kills, "kills", 0, "kills of an execution, at most")
+	numberFlag(f, &o.Spurious, "spurious", 0, 0, "spurious wakeups of an execution, at most")
+	numberFlag(f, &o.Kills, "kills", 0, 0, "kills of an execution, at most")
 	f.BoolVar(&o.Shortest, "shortest", false, "go on after a finding for a shorter one")
 	f.BoolVar(&o.Processes, "processes", false, "search between real processes, some 100 times slower")
-	f.BoolVar(&asJSON, "json", false, "print one JSON object")
+	jsonFlag(f, &asJSON, "print one JSON object")
 	return cmd
 }
 
@@ -89,15 +88,12 @@ func modeOf(processes bool) string {
 
 // searched says what a search did.
 func searched(r *explore.Result) string {
-	text := fmt.Sprintf("search    %s: %s executions", r.Strategy, count(r.Executions))
+	text := fmt.Sprintf("search    %s: %s, %s", r.Strategy, many(r.Executions, "execution"), many(r.TotalSteps, "step"))
 	if r.Cut > 0 {
-		text += fmt.Sprintf(" and %s cut as covered", count(r.Cut))
+		text += fmt.Sprintf("; %s cut as covered", count(r.Cut))
 	}
 	if r.Sampled > 0 {
-		text += fmt.Sprintf(", after %s random ones", count(r.Sampled))
+		text += fmt.Sprintf("; %s at random before", count(r.Sampled))
 	}
-	if r.Seconds > 0 {
-		text += fmt.Sprintf("; %s steps in %.3f s", count(r.TotalSteps), r.Seconds)
-	}
-	return text
+	return text + fmt.Sprintf("; %.3f s in all", r.Seconds)
 }

@@ -56,6 +56,6 @@ func listCommand() *cobra.Command {
 			return tw.Flush()
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	jsonFlag(cmd.Flags(), &asJSON, "print one JSON object")
 	return cmd
 }

@@ -48,6 +48,21 @@ func (t target) report(mode string, params problems.Params, r *explore.Result) r
 		Seconds: r.Seconds, Pids: r.Pids, Trace: r.Trace}
 }
 
+// output keeps the first error of writing to it: much of what writes, cobra's help
+// for one, passes errors over.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
 func writeJSON(w io.Writer, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -69,6 +84,14 @@ func verdict(v explore.Verdict) error {
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+// many writes a number of things: 1 run, 1,734 runs.
+func many(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return count(n) + " " + thing
+}
+
 // count writes a number with separators: 1,734.
 func count(n int) string {
 	s := itoa(n)
@@ -78,25 +101,48 @@ func count(n int) string {
 	return s
 }
 
-// progress writes how far a search is to a terminal, and nothing to anything else.
-func progress(stderr io.Writer) (report func(executions int), done func()) {
-	f, ok := stderr.(*os.File)
-	if !ok {
-		return nil, func() {}
-	}
-	if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err != nil {
-		return nil, func() {}
-	}
-	shown := false
-	last := time.Now()
-	return func(n int) {
-			if time.Since(last) > 200*time.Millisecond {
-				last, shown = time.Now(), true
-				fmt.Fprintf(f, "\r%s executions", count(n))
-			}
-		}, func() {
-			if shown {
-				fmt.Fprint(f, "\r\033[K")
-			}
+// meter shows on a terminal how far long work is, and nothing on anything else.
+type meter struct {
+	terminal *os.File // nil: none
+	last     time.Time
+	shown    bool
+}
+
+func newMeter(stderr io.Writer) *meter {
+	m := &meter{}
+	if f, ok := stderr.(*os.File); ok {
+		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
+			m.terminal = f
 		}
+	}
+	return m
+}
+
+// show replaces what is shown.
+func (m *meter) show(text string) {
+	if m.terminal != nil {
+		m.last, m.shown = time.Now(), true
+		fmt.Fprintf(m.terminal, "\r%s\033[K", text)
+	}
+}
+
+// executions returns what shows the progress of a search, a few times a second;
+// nil, which a search takes for none, where there is no terminal.
+func (m *meter) executions(of string) func(int) {
+	if m.terminal == nil {
+		return nil
+	}
+	return func(n int) {
+		if time.Since(m.last) > 200*time.Millisecond {
+			m.show(of + many(n, "execution"))
+		}
+	}
+}
+
+// clear leaves an empty line.
+func (m *meter) clear() {
+	if m.shown {
+		m.shown = false
+		fmt.Fprint(m.terminal, "\r\033[K")
+	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,12 @@ func replayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay PROBLEM/VARIANT SCHEDULE",
 		Short: "One schedule again, in memory or between real processes",
-		Args:  exactly(2),
+		Long: `One schedule again, in memory or between real processes. Give the parameters
+that it was found with. A schedule that ends before the execution does shows the
+steps so far, and its verdict is Unknown.
+
+` + aboutParameters,
+		Args: exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := findOne(args[0])
 			if err != nil {
@@ -24,15 +30,18 @@ func replayCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			sched, err := explore.ParseSchedule(args[1])
+			sched, err := explore.ParseSchedule(strings.TrimSpace(args[1]))
 			if err != nil {
 				return usageError{err}
 			}
 			r, err := explore.Replay(t.program(params), sched, explore.Options{Processes: processes})
-			if errors.As(err, new(*explore.Divergence)) || errors.Is(err, explore.ErrForeign) {
+			var diverged *explore.Divergence
+			switch {
+			case errors.Is(err, explore.ErrForeign):
 				return usageError{err}
-			}
-			if err != nil {
+			case errors.As(err, &diverged) && !diverged.Ended:
+				return usageError{err}
+			case diverged == nil && err != nil:
 				return err
 			}
 			out := cmd.OutOrStdout()
@@ -41,7 +50,7 @@ func replayCommand() *cobra.Command {
 			} else {
 				err = r.Write(out)
 				if processes {
-					fmt.Fprintf(out, "processes %v, %d steps in %.3f s\n", r.Pids, r.Steps, r.Seconds)
+					fmt.Fprintf(out, "processes %v, %s in %.3f s\n", r.Pids, many(r.Steps, "step"), r.Seconds)
 				}
 			}
 			if err != nil {
@@ -50,8 +59,8 @@ func replayCommand() *cobra.Command {
 			return verdict(r.Verdict)
 		},
 	}
-	parameters(cmd.Flags())
+	parameterFlags(cmd.Flags(), nil)
 	cmd.Flags().BoolVar(&processes, "processes", false, "between real processes")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	jsonFlag(cmd.Flags(), &asJSON, "print one JSON object")
 	return cmd
 }

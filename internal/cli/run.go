@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,20 +14,23 @@ import (
 	"github.com/interlock-go/interlock/problems"
 )
 
-func runCommand() *cobra.Command {
+// runCommand is interlock run, or, with a problem, the command that runs this one.
+func runCommand(p *problems.Problem) *cobra.Command {
 	var asJSON bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "run PROBLEM[/VARIANT]",
 		Short: "Real processes, full speed; without a variant each of them in turn",
+		Long:  "Real processes, full speed; without a variant each of them in turn.\n\n" + aboutParameters,
 		Args:  exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := find(args[0])
+			name := strings.Join(args, "")
+			if p != nil {
+				name = strings.Join(append([]string{p.Name}, args...), "/")
+			}
+			t, err := find(name)
 			if err != nil {
 				return err
-			}
-			if timeout < 0 {
-				return usagef("--timeout %v: a time is positive, or 0 for none", timeout)
 			}
 			params, err := t.params(cmd.Flags(), false)
 			if err != nil {
@@ -58,9 +62,14 @@ func runCommand() *cobra.Command {
 			return verdict(worst)
 		},
 	}
-	parameters(cmd.Flags())
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "give up after this time; 0: never")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a run")
+	if p != nil {
+		cmd.Use, cmd.Args = p.Name+" [VARIANT]", between(0, 1)
+		cmd.Short = p.Title + ", on real processes at full speed"
+		cmd.Long = cmd.Short + "; without a variant each of them in turn."
+	}
+	parameterFlags(cmd.Flags(), p)
+	limitFlag(cmd.Flags(), &timeout, time.Minute, "of one run, after which its verdict is Unknown")
+	jsonFlag(cmd.Flags(), &asJSON, "print one JSON object for each variant, one a line, as soon as it has run")
 	return cmd
 }
 
@@ -84,7 +93,7 @@ func (t target) writeRun(w io.Writer, r report) error {
 	if r.Finding != "" {
 		fmt.Fprintf(w, ": %s", r.Finding)
 	}
-	fmt.Fprintf(w, "\n  %d processes, %.3f s, %s sleeps", len(r.Pids), r.Seconds, count(r.Sleeps))
+	fmt.Fprintf(w, "\n  %d processes, %.3f s, %s", len(r.Pids), r.Seconds, many(r.Sleeps, "sleep"))
 	if r.PerSecond > 0 {
 		fmt.Fprintf(w, ", %s %s a second", count(int(r.PerSecond)), r.Units)
 	}

@@ -30,7 +30,7 @@ func showCommand() *cobra.Command {
 			return showVariant(cmd.OutOrStdout(), t)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	jsonFlag(cmd.Flags(), &asJSON, "print one JSON object")
 	return cmd
 }
 

@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/interlock-go/interlock/problems"
 	"github.com/interlock-go/interlock/problems/all"
@@ -33,7 +31,7 @@ func find(name string) (target, error) {
 		v, err := findVariant(p, variantName)
 		return target{p, v}, err
 	}
-	return target{}, usagef("unknown problem %q%s", problemName, meant(nearest(problemName, names)))
+	return target{}, usagef("unknown problem %q%s", problemName, meantOr(problemName, names))
 }
 
 func findVariant(p *problems.Problem, name string) (*problems.Variant, error) {
@@ -59,7 +57,8 @@ func findOne(name string) (target, error) {
 	return t, err
 }
 
-// nearest is the candidate that name is most like, or most like the beginning of.
+// nearest is the candidate that name is like, or like the beginning of; "" if it
+// is like none.
 func nearest(name string, candidates []string) string {
 	best, distance := "", 0
 	for _, c := range candidates {
@@ -67,6 +66,9 @@ func nearest(name string, candidates []string) string {
 		if best == "" || d < distance {
 			best, distance = c, d
 		}
+	}
+	if name == "" || distance > max(1, len(name)/3) {
+		return ""
 	}
 	return best
 }
@@ -76,6 +78,14 @@ func meant(name string) string {
 		return ""
 	}
 	return "; did you mean " + name + "?"
+}
+
+// meantOr suggests the candidate that name is like, or lists them all.
+func meantOr(name string, candidates []string) string {
+	if near := nearest(name, candidates); near != "" {
+		return meant(near)
+	}
+	return "; there are " + strings.Join(candidates, ", ")
 }
 
 // exactly is cobra's ExactArgs with our exit status.
@@ -90,49 +100,7 @@ func between(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// parameters adds a flag for each parameter that any problem has.
-func parameters(flags *pflag.FlagSet) {
-	var names []string
-	for _, p := range all.Catalogue {
-		for _, q := range p.Parameters {
-			if !slices.Contains(names, q.Name) {
-				names = append(names, q.Name)
-				flags.Int(q.Name, 0, q.Doc+" (default: the problem's own)")
-			}
-		}
-	}
-}
-
-// given are the parameters that the user gave, checked and completed.
-func (t target) params(flags *pflag.FlagSet, search bool) (problems.Params, error) {
-	given := problems.Params{}
-	for _, p := range all.Catalogue {
-		for _, q := range p.Parameters {
-			if f := flags.Lookup(q.Name); f != nil && f.Changed {
-				given[q.Name], _ = flags.GetInt(q.Name)
-			}
-		}
-	}
-	params, err := t.problem.Check(given, search)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return params, nil
-}
-
 // program is the instance of the target's variant.
 func (t target) program(params problems.Params) *problems.Program {
 	return t.variant.New(t.problem.FullName(t.variant), params)
-}
-
-// flagsOf writes parameters as the flags that give them, those that differ from the default only.
-func (t target) flagsOf(params problems.Params, search bool) string {
-	defaults, _ := t.problem.Check(nil, search)
-	text := ""
-	for _, q := range t.problem.Parameters {
-		if params[q.Name] != defaults[q.Name] {
-			text += " --" + q.Name + " " + itoa(params[q.Name])
-		}
-	}
-	return text
 }

@@ -30,7 +30,7 @@ var house = []struct{ folder, imports string }{
 	{"ipc", "shm internal/step sync sem condvar internal/sysv unix"},
 	{"ipc/*", "ipc shm internal/step sync sem condvar internal/sysv unix"},
 	{"internal/proc", "shm internal/step internal/futex internal/lock unix"},
-	{"explore", "internal/step internal/word shm internal/proc internal/futex internal/waitgraph internal/lock"},
+	{"explore", "internal/step internal/robust internal/word shm internal/proc internal/futex internal/waitgraph internal/lock"},
 	{"problems", "shm internal/step"},
 	{"problems/all", "problems problems/**"},
 	{"problems/*", "problems sync sem condvar shm ipc"},

@@ -97,7 +97,7 @@ func (m *monitor) name(i int) string { return fmt.Sprintf("P%d (process %d)", i,
 
 func (m *monitor) held(i int) []string {
 	var names []string
-	for _, offset := range m.g.Region.Schema().Held(m.g.Region.Data(), uint32(m.g.Pid(i))) {
+	for _, offset := range m.g.Region.Schema().Held(m.g.Region.Data(), uint32(m.g.Pid(i)), m.keeper(i)) {
 		names = append(names, m.g.Region.Schema().Path(offset))
 	}
 	return names
@@ -131,11 +131,17 @@ func (m *monitor) look() ([]waitgraph.Node, []uint32) {
 // participant is who has the identity, -1 if nobody.
 func (m *monitor) participant(identity uint32) int {
 	for i := range m.g.N() {
-		if identity != 0 && uint32(m.g.Pid(i)) == identity {
+		if identity != 0 && (uint32(m.g.Pid(i)) == identity || m.keeper(i) == identity) {
 			return i
 		}
 	}
 	return -1
+}
+
+// keeper is the identity of the participant's process in robust locks. It is no
+// identity of anybody's before the process has one.
+func (m *monitor) keeper(i int) uint32 {
+	return atomic.LoadUint32(&m.g.Slot(i).Wait.Keeper) | step.ThreadIdentity
 }
 
 // sleeps reports whether the kernel has the participant's thread in a wait on

@@ -24,6 +24,14 @@ const (
 	Queue // joins or leaves the process's queue at a word
 	Park  // waits in it for its turn
 
+	// In memory of the process's own, at which the kernel looks when it dies.
+	Pend    // names a lock in the keeper's slot
+	Unpend  // clears it
+	Link    // puts a held lock into the list
+	Unlink  // takes it out
+	Brace   // names a lock in the slot of a thread that is going to sleep
+	Unbrace // clears that
+
 	// Calls of primitives.
 	Lock
 	TryLock
@@ -54,7 +62,6 @@ const (
 	reads  effect = 1 << iota // looks at the state
 	writes                    // changes the state
 	queues                    // changes, or takes from, the queue of sleepers
-	lines                     // changes the line of the process's goroutines at it
 )
 
 // kinds says for each kind how a trace names it, what it does to its objects,
@@ -77,8 +84,14 @@ var kinds = [...]struct {
 	FutexWait:      {name: "futex-wait", effect: reads | queues},
 	FutexWake:      {name: "futex-wake", effect: queues},
 	Resume:         {name: "resume"},
-	Queue:          {name: "queue", effect: reads | lines},
+	Queue:          {name: "queue", effect: reads},
 	Park:           {name: "park"},
+	Pend:           {name: "pend"},
+	Unpend:         {name: "unpend"},
+	Link:           {name: "link"},
+	Unlink:         {name: "unlink"},
+	Brace:          {name: "brace"},
+	Unbrace:        {name: "unbrace"},
 	Lock:           {name: "lock", effect: writes, sleeps: true, acquire: true},
 	TryLock:        {name: "try-lock", effect: writes}, // acquires only where it succeeds
 	Unlock:         {name: "unlock", effect: writes, release: true},
@@ -114,6 +127,10 @@ func (k Kind) Plain() bool { return k == Get || k == Set }
 // Conditional reports whether the operation acquires exactly if its predicate holds when it runs.
 func (k Kind) Conditional() bool { return k == TryLock || k == TryAcquire }
 
+// Private reports whether the operation touches nothing that other participants
+// look at: it commutes with whatever they do.
+func (k Kind) Private() bool { return k == Resume || k >= Pend && k <= Unbrace }
+
 // None is the offset of no object.
 const None = ^uint32(0)
 
@@ -142,6 +159,10 @@ type Op struct {
 	// go, the search may choose that it does.
 	Cancellable bool
 
+	// Local is not zero where the operation is on something that the participants
+	// of one process share besides the struct; it is the same for all of these.
+	Local uint32
+
 	// The primitive's call that the operation belongs to; for reports.
 	Call       Kind
 	CallPred   Pred
@@ -160,11 +181,14 @@ func Dependent(a, b *Op) bool {
 	if a.Kind == Spurious || b.Kind == Spurious || a.Kind == Kill || b.Kind == Kill {
 		return true
 	}
+	if a.Local != 0 && a.Local == b.Local {
+		return true
+	}
 	x, y := kinds[a.Kind].effect, kinds[b.Kind].effect
 	if a.Kind == Await || b.Kind == Await {
 		return (x|y)&writes != 0
 	}
-	if !(x&writes != 0 && y&(reads|writes) != 0 || y&writes != 0 && x&(reads|writes) != 0 || x&y&(queues|lines) != 0) {
+	if !(x&writes != 0 && y&(reads|writes) != 0 || y&writes != 0 && x&(reads|writes) != 0 || x&y&queues != 0) {
 		return false
 	}
 	return a.shares(b.Object) || a.shares(b.Second)

@@ -97,8 +97,8 @@ type State struct {
 	depth       int  // calls of primitives entered and not left
 	cancellable bool // of the futex wait that is being announced
 	expired     bool // a context ended, and the call has not been told
-	then  Op  // what follows the sleep of the current call
-	calls []label
+	then        Op   // what follows the sleep of the current call
+	calls       []label
 }
 
 type label struct {

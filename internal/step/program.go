@@ -28,7 +28,7 @@ type Program struct {
 type Role struct {
 	Name    string
 	Process int // see [RoleOf]
-	Run  func(p *P, shared unsafe.Pointer)
+	Run     func(p *P, shared unsafe.Pointer)
 }
 
 // RoleOf is a role with the type of its shared struct.
@@ -37,7 +37,7 @@ type RoleOf[T any] struct {
 	// Process, if it is not zero, puts the participant into one process with those
 	// that have the same, as goroutines of it. Optional.
 	Process int
-	Run  func(p *P, shared *T)
+	Run     func(p *P, shared *T)
 }
 
 // Spec describes a program over a shared struct of type T.

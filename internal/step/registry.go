@@ -16,7 +16,8 @@ type Predicate struct {
 	Name  string
 	Holds func(object unsafe.Pointer) bool
 	// Owner is the identity that alone can make the predicate true, 0 where
-	// nobody in particular is awaited. Optional.
+	// nobody in particular is awaited. Where it is a thread's, [ThreadIdentity] is
+	// added. Optional.
 	Owner func(object unsafe.Pointer) uint32
 }
 
@@ -47,8 +48,12 @@ type Object struct {
 	Name string // as the field's literature has it: "mutex"
 	// State is the object's state in words; the function prints identities.
 	State func(object unsafe.Pointer, who func(identity uint32) string) string
-	// Owner is the identity that holds the object, 0 if none; nil where it cannot be held.
+	// Owner is the identity that holds the object, 0 if none, with [ThreadIdentity]
+	// added where it is a thread's; nil where it cannot be held.
 	Owner func(object unsafe.Pointer) uint32
+	// Robust says that the object begins with a word which the kernel marks when
+	// its holder dies.
+	Robust bool
 	// Acquire tells whether the object could be acquired now; a condition needs it of its mutex.
 	Acquire Pred
 }

@@ -162,6 +162,9 @@ func Touch(kind Kind, object unsafe.Pointer, bytes uint8, value, old uint64) {
 	}
 	s.Op = Op{Kind: kind, Size: bytes, Object: offset(object), Second: None, SleepOn: None, Value: value, Old: old,
 		Cancellable: s.cancellable}
+	if s.Shared && (kind == Queue || kind.Private()) {
+		s.Op.Local = uint32(s.Process) + 1
+	}
 	if n := len(s.calls); n > 0 {
 		c := s.calls[n-1]
 		s.Op.Call, s.Op.CallPred, s.Op.CallObject = c.kind, c.pred, c.object

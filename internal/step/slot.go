@@ -21,7 +21,7 @@ type WaitSlot struct {
 	Object     uint32 // offset, None: not in the shared struct
 	Word       uint32 // offset of the word it sleeps on
 	Value      uint32 // the value it expects there
-	_          uint32
+	Keeper     uint32 // [KeeperThread]
 	Address    uint64 // of the word, in the sleeper's own address space
 }
 

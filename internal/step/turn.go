@@ -2,6 +2,7 @@ package step
 
 import (
 	"context"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -24,6 +25,9 @@ func Local(word unsafe.Pointer) {
 		Touch(Queue, word, 4, 0, 0)
 	}
 }
+
+// Private announces a step in memory of the process's own.
+func Private(kind Kind, object unsafe.Pointer) { Touch(kind, object, 4, 0, 0) }
 
 // Turn is where one goroutine of a process waits for another.
 type Turn struct {
@@ -66,6 +70,42 @@ func (t Turn) Await(ctx context.Context, word unsafe.Pointer) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// KeeperThread is the thread id in the robust locks of this process, 0 before it has any.
+var KeeperThread uint32
+
+// SetKeeper makes it known, to whoever watches as well.
+func SetKeeper(thread uint32) {
+	KeeperThread = thread
+	if Slot != nil {
+		atomic.StoreUint32(&Slot.Keeper, thread)
+	}
+}
+
+// ThreadIdentity marks an identity as a thread id; see [Predicate] and [Object].
+const ThreadIdentity = 1 << 31
+
+var simulated bool
+
+// Simulate says that participants are coroutines from now on, so that processes
+// have no kernel of their own.
+func Simulate(on bool) { simulated = on }
+
+// Simulated reports whether they are.
+func Simulated() bool { return simulated }
+
+var deaths []func(process int)
+
+// OnDeath has f called when a simulated process is killed: it does what the
+// kernel does for the process.
+func OnDeath(f func(process int)) { deaths = append(deaths, f) }
+
+// Die is for drivers: it calls what was registered with [OnDeath].
+func Die(process int) {
+	for _, f := range deaths {
+		f(process)
 	}
 }
 

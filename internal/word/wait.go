@@ -14,20 +14,24 @@ import (
 var Forever = context.Background()
 
 // wait sleeps while *addr holds val; see [Word.Wait].
-func wait(ctx context.Context, addr *uint32, val uint32) error {
-	if step.Driven && !step.Shared() {
-		return step.Sleep(ctx, unsafe.Pointer(addr), val)
+func wait(ctx context.Context, addr *uint32, val uint32, g Guard) error {
+	alone := step.Driven && !step.Shared()
+	if alone {
+		return sleep(ctx, addr, val, g)
 	}
 	leads, err := lead(ctx, addr, val)
 	if leads {
-		err = sleep(ctx, addr, val)
+		err = sleep(ctx, addr, val, g)
 		pass(addr)
 	}
 	return err
 }
 
 // sleep is the wait of the goroutine that leads.
-func sleep(ctx context.Context, addr *uint32, val uint32) error {
+func sleep(ctx context.Context, addr *uint32, val uint32, g Guard) error {
+	if g != nil {
+		g.Begin()
+	}
 	switch slot := step.Slot; {
 	case step.Driven:
 		return step.Sleep(ctx, unsafe.Pointer(addr), val)

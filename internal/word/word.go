@@ -24,6 +24,11 @@ func (w *Word) FastLock() bool {
 	return !step.Driven && atomic.CompareAndSwapUint32(&w.v, 0, step.Self)
 }
 
+// FastLockAs is FastLock with an identity other than the process's.
+func (w *Word) FastLockAs(id uint32) bool {
+	return !step.Driven && atomic.CompareAndSwapUint32(&w.v, 0, id)
+}
+
 // FastUnlock frees a word that holds this process's identity and nothing else,
 // and returns what it held at that moment; else it does nothing and returns 0, as
 // it always does under control. Looking and then swapping is safe, since only the
@@ -82,7 +87,16 @@ func (w *Word) Peek() uint32 { return atomic.LoadUint32(&w.v) }
 // all, or until the context ends, whose error it returns then. It returns at once
 // if the word holds something else. The caller re-reads the word. Its goroutines
 // stand in line behind one that sleeps in the kernel.
-func (w *Word) Wait(ctx context.Context, val uint32) error { return wait(ctx, &w.v, val) }
+func (w *Word) Wait(ctx context.Context, val uint32) error { return wait(ctx, &w.v, val, nil) }
+
+// Guard is told when a waiter is about to sleep in the kernel, for itself and for
+// those of its process who stand in line behind it.
+type Guard interface{ Begin() }
+
+// WaitGuarded is Wait with a guard.
+func (w *Word) WaitGuarded(ctx context.Context, val uint32, g Guard) error {
+	return wait(ctx, &w.v, val, g)
+}
 
 // Wake wakes at most n of those who sleep on the word and returns how many.
 // The word may be gone by the time of the call: only its address is used.

@@ -22,7 +22,8 @@ var Problem = problems.Problem{
 	Unit:    "additions",
 	Parameters: []problems.Parameter{
 		{Name: "participants", Doc: "processes that count", Run: 4, Search: 2, Min: 2, Max: 64},
-		{Name: "rounds", Doc: "additions of each", Run: 1_000_000, Search: 1, Min: 1, Max: 1_000_000_000},
+		// A run is longer than a time slice, so that participants overlap on one processor too.
+		{Name: "rounds", Doc: "additions of each", Run: 10_000_000, Search: 1, Min: 1, Max: 1_000_000_000},
 	},
 	Work: func(p problems.Params) int { return p["participants"] * p["rounds"] },
 	Text: text,
@@ -47,7 +48,11 @@ func New[T any, C Counter[T]](add func(*problems.P, *T)) func(string, problems.P
 		expected := int64(params["participants"] * params["rounds"])
 		spec.Finally = func(t *T) error {
 			if got := C(t).Value(); got != expected {
-				return fmt.Errorf("the total is %d, expected %d: %d additions are lost", got, expected, expected-got)
+				lost := fmt.Sprintf("%d additions are lost", expected-got)
+				if expected-got == 1 {
+					lost = "an addition is lost"
+				}
+				return fmt.Errorf("the total is %d, expected %d: %s", got, expected, lost)
 			}
 			return nil
 		}

@@ -73,7 +73,7 @@ func New[T any, B Table[T]](philosopher func(*problems.P, *T)) func(string, prob
 		spec.Finally = func(t *T) error {
 			for i := range n {
 				if got, expected := B(t).Observe().Used[i].Get(), int64(2*rounds); got != expected {
-					return fmt.Errorf("fork %d was used %d times, expected %d: two philosophers had it at once", i, got, expected)
+					return fmt.Errorf("fork %d: %d of %d uses were counted: two philosophers had it at once", i, got, expected)
 				}
 			}
 			return nil

@@ -1,0 +1,3 @@
+package sysv
+
+type semid = semidGeneric
