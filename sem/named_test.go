@@ -1,7 +1,6 @@
 package sem_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -316,16 +315,15 @@ func TestProcessesOfCAndGoExcludeEachOtherByName(t *testing.T) {
 			for range 2 {
 				all = append(all, p.command("count", name, rounds), childtest.Command("count", name, strconv.Itoa(rounds)))
 			}
-			var out bytes.Buffer
 			for _, cmd := range all {
-				cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &out, &out, []*os.File{f}
+				cmd.Stderr, cmd.ExtraFiles = os.Stderr, []*os.File{f}
 				require.NoError(t, cmd.Start())
 				t.Cleanup(func() { _ = cmd.Process.Kill() }) // an error: it has ended
 			}
 			awaitFile(t, file, 4, 4) // nobody starts before all wait
 			require.NoError(t, n.Post())
 			for _, cmd := range all {
-				require.NoError(t, cmd.Wait(), "%s", out.String())
+				require.NoError(t, cmd.Wait())
 			}
 			total, mem, err := number(f.Fd())
 			require.NoError(t, err)
