@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	gosync "sync"
@@ -101,6 +102,34 @@ func TestAHandleIsOneOfMany(t *testing.T) {
 	require.NoFileExists(t, file)
 	require.NoError(t, a.Post())
 	require.Equal(t, 2, a.Value(), "without its name too")
+}
+
+// What goroutines share under a semaphore of one permit is no race, and the race
+// detector knows.
+func TestGoroutinesExcludeEachOtherByName(t *testing.T) {
+	name, _ := freshName(t)
+	n := createNamed(t, name, 1)
+	takes := []func(){n.Wait,
+		func() { _ = n.WaitContext(t.Context()) },
+		func() {
+			for !n.TryWait() {
+				runtime.Gosched()
+			}
+		}}
+	total := 0
+	var all gosync.WaitGroup
+	for _, take := range takes {
+		all.Go(func() {
+			for range 1000 {
+				take()
+				total++
+				_ = n.Post()
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, 1000*len(takes), total)
+	require.Equal(t, 1, n.Value())
 }
 
 func TestOneOfManyCloses(t *testing.T) {
