@@ -16,6 +16,7 @@ func (e *engine) die(i int) error {
 	if err := e.kill(i); err != nil {
 		return err
 	}
+	e.fate.Die(step.StateOf(e.parts[i].p).Process)
 	var slots []uint32
 	e.mates(i, func(j int) {
 		p := &e.parts[j]
@@ -39,6 +40,11 @@ func (e *engine) die(i int) error {
 	for _, word := range slots {
 		if word != step.None && e.load32(word)&robust.ThreadID == 0 {
 			e.wake(word, 1)
+		}
+	}
+	for j := range e.parts {
+		if p := &e.parts[j]; p.status == alive && p.asleep && p.watch {
+			p.asleep, p.op.Cancellable = false, false
 		}
 	}
 	return nil
@@ -66,7 +72,7 @@ func (e *engine) slotFree(i int) bool {
 // same process, or is about a word that the kernel would mark or wake at, or
 // about the queue in which the dead sleeps.
 func (e *engine) deathTouches(i int, c Choice, op *step.Op) bool {
-	if !e.options.Fine || e.identity(i) == e.identity(c.N) || op.Kind == step.Await {
+	if !e.options.Fine || e.identity(i) == e.identity(c.N) || op.Kind == step.Await || op.Kind == step.Look || op.Watch {
 		return true
 	}
 	touches := false

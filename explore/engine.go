@@ -27,6 +27,7 @@ type engine struct {
 	options  Options
 	await    func(i int) bool // evaluates the predicate of participant i's Await
 	kill     func(i int) error
+	fate     *step.Fate
 	thread   func(i int) uint32 // the thread id in the robust locks of participant i's process
 	clocks   *clocks            // nil: races are not looked for
 	recorder *recorder
@@ -53,6 +54,7 @@ type part struct {
 	op     *step.Op
 	status status
 	asleep bool   // in the queue of a word
+	watch  bool   // a death wakes it as well
 	word   uint32 // of which
 	order  int    // place in the queue
 	reply  uint64
@@ -123,6 +125,7 @@ func (e *engine) reset() {
 	e.steps, e.last, e.running, e.sleeps = 0, -1, -1, 0
 	e.spurious, e.kills, e.killed = e.options.Spurious, e.options.Kills, false
 	e.outcome, e.finding = running, nil
+	*e.fate = step.Fate{}
 	if e.clocks != nil {
 		e.clocks.reset()
 	}
@@ -152,6 +155,7 @@ func (e *engine) announced(i int) {
 		p.op.SleepOn = step.None
 		if e.load32(on) == uint32(p.op.Old) {
 			e.sleep(i, on)
+			p.watch = p.op.Watch
 		}
 	}
 	if e.running == i {
@@ -404,8 +408,9 @@ func (e *engine) perform(c Choice) bool {
 	}
 	switch op.Kind {
 	case step.FutexWait:
-		if e.load32(op.Object) == uint32(op.Old) {
+		if e.load32(op.Object) == uint32(op.Old) && !(op.Watch && uint32(op.Value) != e.fate.Deaths) {
 			word := op.Object
+			p.watch = op.Watch
 			op.Kind = step.Resume
 			e.sleep(c.N, word)
 			e.completed()

@@ -59,6 +59,8 @@ func newMemory(prog *Program, o Options) (*memory, error) {
 		return nil
 	}
 	m.e.thread = m.e.identity // as robust.Keeper has it where there are no threads
+	m.e.fate = &step.Fate{}
+	step.SetFate(m.e.fate)
 	m.coroutines = make([]coroutine, len(prog.Roles))
 	step.Memory(region.Data(), uintptr(region.Schema().Size))
 	step.Simulate(true)

@@ -55,6 +55,8 @@ func newProcesses(prog *Program, o Options, record bool) (*processes, error) {
 	x := &processes{g: g, idle: make([]bool, g.N()), awaits: make([]evaluation, g.N())}
 	x.e = newEngine(prog, g.Region, o)
 	x.e.await, x.e.kill = x.await, x.kill
+	x.e.fate = g.Fate()
+	step.SetFate(x.e.fate)
 	x.e.thread = func(i int) uint32 { return x.g.Slot(i).Wait.Keeper }
 	for i := range x.idle {
 		x.idle[i] = true
@@ -207,6 +209,7 @@ type remote struct {
 // participate is what a participant's process does.
 func participate(self *proc.Self) {
 	r := &remote{slot: self.Slot}
+	step.SetFate(self.Fate())
 	step.Control(r, self.Fine)
 	step.Record(self.Record)
 	step.Run(self.P)

@@ -46,9 +46,9 @@ var worlds = []struct {
 	{"created by nobody", nobody, createMapped, fs.ErrPermission, "shm: create {dir}/new: permission denied"},
 	{"looked at by nobody", nobody, openPrivate, nil, ""},
 
-	{"full /dev/shm", full("/dev/shm"), createNew, unix.ENOSPC, "shm: create {name}-new: allocate 8192 bytes: no space left on device"},
+	{"full /dev/shm", full("/dev/shm"), createNew, unix.ENOSPC, "shm: create {name}-new: allocate 12288 bytes: no space left on device"},
 	{"full disk", func(p place) error { return childtest.FullFileSystem(p.dir) }, createMapped,
-		unix.ENOSPC, "shm: create {dir}/new: allocate 8192 bytes: no space left on device"},
+		unix.ENOSPC, "shm: create {dir}/new: allocate 12288 bytes: no space left on device"},
 
 	{"no descriptor to create", descriptors(0), createNew, unix.EMFILE, "shm: create {name}-new: too many open files"},
 	{"one descriptor to create", descriptors(1), createNew, unix.EMFILE, "shm: create {name}-new: boot id: too many open files"},

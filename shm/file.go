@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/interlock-go/interlock/internal/robust"
 )
 
 // newMapped makes a region in an ordinary file, which is on the disk, name and
@@ -65,6 +67,7 @@ func revive(path string, l Layout, repair func(*Region) error) (_ *Region, err e
 		r.Close()
 		return nil, fmt.Errorf("shm: revive %s: %w", path, err)
 	}
+	r.join()
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_UN); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("shm: revive %s: unlock: %w", path, err)
@@ -78,6 +81,7 @@ func (r *Region) repair(repair func(*Region) error) error {
 		return err
 	}
 	r.schema.clearObjects(r.Bytes())
+	*r.header.members(r.mem) = robust.Table{} // they are gone, and so are their thread ids
 	if err := repair(r); err != nil {
 		return fmt.Errorf("repair: %w", err)
 	}

@@ -30,6 +30,8 @@ import (
 //	88  uint64  when the creator started, in the kernel's ticks since boot
 //	96  the schema's text
 //
+// The page or pages before the struct hold the table of members.
+//
 // It is written before the region has a name or is passed on, and never after,
 // but for the boot id: [Revive] brings it up to date. (A reader of one that is
 // half-written takes the region for stale, which it was a moment before.)
@@ -97,7 +99,7 @@ func newHeader(schema *Schema, l Layout) (*header, error) {
 	}
 	h := &header{order: byteOrder(), pointer: pointerWidth, hash: schema.Hash(), schema: schema.String(),
 		dataSize: uint64(schema.Size), sideSize: uint64(l.Side), bootID: boot, creator: creator}
-	h.dataOff = pages(headerSize + uint64(len(h.schema)))
+	h.dataOff = pages(headerSize+uint64(len(h.schema))) + pages(membersSize)
 	h.sideOff = h.dataOff + pages(h.dataSize)
 	h.size = h.sideOff + pages(h.sideSize)
 	return h, nil
@@ -149,9 +151,9 @@ func decodeHeader(b []byte, fileSize uint64) (*header, error) {
 		return nil, fmt.Errorf("%w: pointers of %d bytes, here they have %d", ErrForeign, h.pointer, pointerWidth)
 	case h.size != fileSize:
 		return nil, fmt.Errorf("%w: header says %d bytes, the file has %d", ErrNotRegion, h.size, fileSize)
-	case text > maxSchema || headerSize+text > uint64(len(b)) || headerSize+text > h.dataOff:
+	case text > maxSchema || headerSize+text > uint64(len(b)):
 		return nil, fmt.Errorf("%w: schema of %d bytes", ErrNotRegion, text)
-	case h.dataOff%page != 0 || h.sideOff%page != 0 || !inside(h.dataOff, h.dataSize, h.sideOff) || !inside(h.sideOff, h.sideSize, h.size):
+	case h.dataOff < headerSize+text+pages(membersSize) || h.dataOff%page != 0 || h.sideOff%page != 0 || !inside(h.dataOff, h.dataSize, h.sideOff) || !inside(h.sideOff, h.sideSize, h.size):
 		return nil, fmt.Errorf("%w: areas not on pages, outside the file or in each other", ErrNotRegion)
 	}
 	h.schema = string(b[headerSize : headerSize+text])

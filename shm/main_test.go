@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 		"creates": func(args []string) error { return closed(shm.Create[visits](args[0], nil)) },
 		"fault":   worldAtFault,
 	})
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/robust.keep"))
 }
 
 // die is killed when it has half of its work done.

@@ -266,7 +266,7 @@ func TestAReviverThatIsKilledLeavesItStale(t *testing.T) {
 
 func TestANamedRegionAndAMemfdCanBeStaleToo(t *testing.T) {
 	name, file := fresh(t)
-	create(t, name)
+	require.NoError(t, closed(shm.Create[visits](name, nil)))
 	age(t, file)
 	_, err := shm.Open[visits](name)
 	require.ErrorIs(t, err, shm.ErrStale)

@@ -11,20 +11,23 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/interlock-go/interlock/internal/robust"
 )
 
 // Region is a piece of memory that processes share, with its header. [Map] gives
 // the struct in it its type.
 type Region struct {
-	name    string
-	file    *os.File // nil: heap
-	mem     []byte   // the whole mapping, nil: heap or closed
-	header  *header  // nil: heap
-	data    unsafe.Pointer
-	side    []byte
-	schema  *Schema
-	private bool          // a copy: nobody else sees what is written
-	heap    reflect.Value // keeps a heap region's memory
+	name       string
+	file       *os.File // nil: heap
+	mem        []byte   // the whole mapping, nil: heap or closed
+	header     *header  // nil: heap
+	data       unsafe.Pointer
+	side       []byte
+	schema     *Schema
+	membership *robust.Membership // nil: others cannot see what is written
+	private    bool               // a copy: nobody else sees what is written
+	heap       reflect.Value      // keeps a heap region's memory
 }
 
 // Layout says what a region is made for: a struct, and beside it some bytes
@@ -59,6 +62,9 @@ func (r *Region) File() *os.File { return r.file }
 func (r *Region) Close() error {
 	if r.data == nil {
 		return fmt.Errorf("shm: close %s: already closed", r.name)
+	}
+	if err := r.leave(); err != nil {
+		return err
 	}
 	mem := r.mem
 	r.data, r.mem, r.side, r.heap = nil, nil, nil, reflect.Value{}
@@ -218,7 +224,9 @@ func build(f *os.File, name string, l Layout) (_ *Region, err error) {
 		return nil, fmt.Errorf("shm: create %s: map: %w", name, err)
 	}
 	h.encode(mem)
-	return newRegion(f, name, mem, h, schema), nil
+	r := newRegion(f, name, mem, h, schema)
+	r.join()
+	return r, nil
 }
 
 // purpose is what a region is opened for.
@@ -280,6 +288,9 @@ func openFile(f *os.File, name string, l Layout, to purpose) (_ *Region, err err
 	}
 	r := newRegion(f, name, mem, h, schema)
 	r.private = to == looking
+	if to == shared {
+		r.join()
+	}
 	return r, nil
 }
 

@@ -47,7 +47,9 @@ func createSegment(key Key, l Layout, init func(*Region) error) (_ *Region, id i
 	}()
 
 	r := newRegion(nil, segmentName(key, id), mem, h, schema)
+	r.join()
 	if err := init(r); err != nil {
+		_ = r.leave()
 		return nil, id, fmt.Errorf("init: %w", err)
 	}
 	h.publish(mem)
@@ -105,7 +107,9 @@ func openSegment(wanted Key, id int, l Layout) (_ *Region, key Key, err error) {
 	if err := h.matches(schema, l); err != nil {
 		return nil, 0, err
 	}
-	return newRegion(nil, segmentName(info.Key, id), mem, h, schema), info.Key, nil
+	r := newRegion(nil, segmentName(info.Key, id), mem, h, schema)
+	r.join()
+	return r, info.Key, nil
 }
 
 // patience is how long an opener waits for a creator that is alive.

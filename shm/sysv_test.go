@@ -302,7 +302,7 @@ func TestWhatIsNoSegmentOfOursIsAnError(t *testing.T) {
 		{"one byte", foreign(1, ""), shm.ErrNotRegion, "not an interlock region: 1 bytes, shorter than a header"},
 		{"a text", foreign(4096, "some text"), shm.ErrNotRegion, "not an interlock region: no magic"},
 		{"a magic and no more", foreign(4096, "INTRLOCK"), shm.ErrVersion, "region of another layout version: 0"},
-		{"another size", region(func(mem []byte) { mem[17]++ }), shm.ErrNotRegion, "not an interlock region: header says 8448 bytes, the file has 8192"},
+		{"another size", region(func(mem []byte) { mem[17]++ }), shm.ErrNotRegion, "not an interlock region: header says 12544 bytes, the file has 12288"},
 		{"zeros, of a living process", foreign(4096, ""), shm.ErrHalfMade,
 			fmt.Sprintf("half-made: its creator, process %d, has not been ready for 1s", os.Getpid())},
 		{"another version", region(func(mem []byte) { mem[8] = 99 }), shm.ErrVersion, "region of another layout version: 99"},

@@ -12,7 +12,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/proc.spawn"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/proc.spawn"),
+		goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/robust.keep"))
 }
 
 func runsOf(verdicts ...explore.Verdict) side {

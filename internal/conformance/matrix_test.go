@@ -16,7 +16,8 @@ import (
 func TestMain(m *testing.M) {
 	explore.Init()
 	participate()
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/proc.spawn"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/proc.spawn"),
+		goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/robust.keep"))
 }
 
 // budget is the time that a free run gets.

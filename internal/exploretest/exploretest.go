@@ -17,7 +17,8 @@ import (
 // Main is the TestMain of a package whose programs run between processes.
 func Main(m *testing.M) {
 	explore.Init()
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/proc.spawn"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/proc.spawn"),
+		goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/robust.keep"))
 }
 
 // Exhaust explores every execution and wants nothing to be found. Under the race

@@ -16,7 +16,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(module+"/internal/proc.spawn"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(module+"/internal/proc.spawn"),
+		goleak.IgnoreAnyFunction(module+"/internal/robust.keep"))
 }
 
 const module = "github.com/interlock-go/interlock"

@@ -90,6 +90,9 @@ func become(text string) (*Self, Handler, error) {
 		P: step.NewP(o.Index, o.N, prog.Roles[o.Index].Name, prog.Params), control: controlOf(region.Side())}, h, nil
 }
 
+// Fate is what has become of the participants, as the controller keeps it.
+func (s *Self) Fate() *step.Fate { return &s.control.Fate }
+
 // AwaitGate waits until the parent lets everybody go, and until everybody is
 // awake: one process after the other is woken, and the work of the first may be
 // done before the last has come.

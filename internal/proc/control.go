@@ -32,8 +32,7 @@ type Slot struct {
 	Object, Second, SleepOn    uint32
 	Call, CallPred, CallObject uint32
 	True                       uint32 // an Await's predicate holds
-	Cancellable                uint32
-	_                          uint32
+	Cancellable, Watch         uint32
 	Value, Old                 uint64
 	Reads                      [step.MaxReads]step.Read
 	NReads                     uint32
@@ -143,10 +142,7 @@ func (s *Slot) SetOp(op *step.Op) {
 	s.Object, s.Second, s.SleepOn = op.Object, op.Second, op.SleepOn
 	s.Call, s.CallPred, s.CallObject = uint32(op.Call), uint32(op.CallPred), op.CallObject
 	s.Value, s.Old = op.Value, op.Old
-	s.Cancellable = 0
-	if op.Cancellable {
-		s.Cancellable = 1
-	}
+	s.Cancellable, s.Watch = flag(op.Cancellable), flag(op.Watch)
 	s.SetText(op.Position)
 }
 
@@ -156,7 +152,7 @@ func (s *Slot) GetOp(op *step.Op, size uint32) bool {
 	*op = step.Op{Kind: step.Kind(s.Kind), Size: uint8(s.Size), Pred: step.Pred(s.Pred),
 		Object: s.Object, Second: s.Second, SleepOn: s.SleepOn,
 		Call: step.Kind(s.Call), CallPred: step.Pred(s.CallPred), CallObject: s.CallObject,
-		Value: s.Value, Old: s.Old, Cancellable: s.Cancellable != 0}
+		Value: s.Value, Old: s.Old, Cancellable: s.Cancellable != 0, Watch: s.Watch != 0}
 	if s.NText > 0 {
 		op.Position = s.GetText()
 	}
@@ -170,7 +166,15 @@ func (s *Slot) GetOp(op *step.Op, size uint32) bool {
 type control struct {
 	Gate    uint32 // closed 0, open 1
 	Arrived uint32 // how many participants have come through the gate
-	_       [56]byte
+	Fate    step.Fate
+	_       [32]byte
+}
+
+func flag(on bool) uint32 {
+	if on {
+		return 1
+	}
+	return 0
 }
 
 func sideSize(n int) int { return int(unsafe.Sizeof(control{})) + n*int(unsafe.Sizeof(Slot{})) }

@@ -96,6 +96,9 @@ func (g *Group) N() int { return len(g.children) }
 // Slot is a participant's part of the control page.
 func (g *Group) Slot(i int) *Slot { return slotOf(g.Region.Side(), i) }
 
+// Fate is what has become of the participants, for the controller to keep.
+func (g *Group) Fate() *step.Fate { return &controlOf(g.Region.Side()).Fate }
+
 // Pid is the process of a participant.
 func (g *Group) Pid(i int) int { return g.children[i].cmd.Process.Pid }
 

@@ -35,11 +35,20 @@ type Keeper struct {
 	tid  uint32
 }
 
-// keeper is this process's, once somebody has needed it.
+// keeper is this process's for locks, once somebody has needed it; lives is the
+// one for memberships. The kernel follows a list to its 2,048th entry, from the
+// latest on: what is held for life has a list of its own.
 var (
-	keeper  atomic.Pointer[Keeper]
-	starter gosync.Mutex
+	keeper, lives atomic.Pointer[Keeper]
+	starter       gosync.Mutex
 )
+
+func vital() *Keeper {
+	if k := lives.Load(); k != nil {
+		return k
+	}
+	return start(&lives)
+}
 
 // Mine is the keeper of the running participant's process.
 func Mine() *Keeper {
@@ -51,10 +60,12 @@ func Mine() *Keeper {
 	if k := keeper.Load(); k != nil {
 		return k
 	}
-	return start()
+	k := start(&keeper)
+	step.SetKeeper(k.tid)
+	return k
 }
 
-func start() *Keeper {
+func start(keeper *atomic.Pointer[Keeper]) *Keeper {
 	starter.Lock()
 	defer starter.Unlock()
 	if k := keeper.Load(); k != nil {
@@ -64,7 +75,6 @@ func start() *Keeper {
 	go keep(ready)
 	k := <-ready
 	keeper.Store(k)
-	step.SetKeeper(k.tid)
 	return k
 }
 

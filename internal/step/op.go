@@ -20,6 +20,8 @@ const (
 	FutexWake
 	Resume // the return from a futex wait that slept
 
+	Look // asks who is dead
+
 	// Among the participants of one process.
 	Queue // joins or leaves the process's queue at a word
 	Park  // waits in it for its turn
@@ -84,6 +86,7 @@ var kinds = [...]struct {
 	FutexWait:      {name: "futex-wait", effect: reads | queues},
 	FutexWake:      {name: "futex-wake", effect: queues},
 	Resume:         {name: "resume"},
+	Look:           {name: "look"},
 	Queue:          {name: "queue", effect: reads},
 	Park:           {name: "park"},
 	Pend:           {name: "pend"},
@@ -158,6 +161,10 @@ type Op struct {
 	// Cancellable says that a context can end the wait: while the operation cannot
 	// go, the search may choose that it does.
 	Cancellable bool
+
+	// Watch says that a death ends the sleep; for a FutexWait, Value is the number
+	// of deaths that its caller knows of.
+	Watch bool
 
 	// Local is not zero where the operation is on something that the participants
 	// of one process share besides the struct; it is the same for all of these.

@@ -96,6 +96,7 @@ type State struct {
 
 	depth       int  // calls of primitives entered and not left
 	cancellable bool // of the futex wait that is being announced
+	watch       bool // it as well
 	expired     bool // a context ended, and the call has not been told
 	then        Op   // what follows the sleep of the current call
 	calls       []label
@@ -114,7 +115,7 @@ func StateOf(p *P) *State { return &p.state }
 func (s *State) Reset() {
 	s.Op = Op{}
 	s.Reply, s.Await, s.depth = 0, nil, 0
-	s.cancellable, s.expired = false, false
+	s.cancellable, s.watch, s.expired = false, false, false
 	s.Reads, s.calls = s.Reads[:0], s.calls[:0]
 }
 

@@ -54,6 +54,12 @@ type Object struct {
 	// Robust says that the object begins with a word which the kernel marks when
 	// its holder dies.
 	Robust bool
+	// Forget undoes what a member of the region that died has left in the object.
+	// It may be called for the same one again. Optional.
+	Forget func(object unsafe.Pointer, member uint32)
+	// Uses reports whether a member holds something in the object that it has to
+	// give back before it leaves. Optional.
+	Uses func(object unsafe.Pointer, member uint32) bool
 	// Acquire tells whether the object could be acquired now; a condition needs it of its mutex.
 	Acquire Pred
 }

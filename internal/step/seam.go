@@ -161,7 +161,7 @@ func Touch(kind Kind, object unsafe.Pointer, bytes uint8, value, old uint64) {
 		return
 	}
 	s.Op = Op{Kind: kind, Size: bytes, Object: offset(object), Second: None, SleepOn: None, Value: value, Old: old,
-		Cancellable: s.cancellable}
+		Cancellable: s.cancellable, Watch: s.watch}
 	if s.Shared && (kind == Queue || kind.Private()) {
 		s.Op.Local = uint32(s.Process) + 1
 	}
@@ -188,17 +188,28 @@ const TimedOut = 2
 // error is that the context's end was chosen: a driver looks at no clock, and at
 // no context but for whether it can end at all.
 func Sleep(ctx context.Context, word unsafe.Pointer, val uint32) error {
+	return sleep(ctx, word, val, false, 0)
+}
+
+// SleepWatching is Sleep that a death ends as well, also one of which the caller,
+// who knows of the given number, has not heard.
+func SleepWatching(ctx context.Context, word unsafe.Pointer, val, deaths uint32) error {
+	return sleep(ctx, word, val, true, deaths)
+}
+
+func sleep(ctx context.Context, word unsafe.Pointer, val uint32, watch bool, deaths uint32) error {
 	p := current
 	s := &p.state
 	switch {
 	case s.depth == 0 || fine:
-		s.cancellable = ctx.Done() != nil
-		Touch(FutexWait, word, 4, 0, uint64(val))
-		s.cancellable = false
+		s.cancellable, s.watch = ctx.Done() != nil, watch
+		Touch(FutexWait, word, 4, uint64(deaths), uint64(val))
+		s.cancellable, s.watch = false, false
 		s.expired = s.Reply == TimedOut
 	case !s.expired:
 		s.Op = s.then
 		s.Op.SleepOn, s.Op.Old, s.Op.Cancellable = offset(word), uint64(val), ctx.Done() != nil
+		s.Op.Watch, s.Op.Value = watch, uint64(deaths)
 		announce(p)
 		s.expired = s.Reply == TimedOut
 	}

@@ -14,29 +14,31 @@ import (
 var Forever = context.Background()
 
 // wait sleeps while *addr holds val; see [Word.Wait].
-func wait(ctx context.Context, addr *uint32, val uint32, g Guard) error {
-	alone := step.Driven && !step.Shared()
-	if alone {
-		return sleep(ctx, addr, val, g)
+func wait(ctx context.Context, addr *uint32, val uint32, g Guard, d *Watch) error {
+	if alone := step.Driven && !step.Shared(); alone {
+		return sleep(ctx, addr, val, g, d)
 	}
 	leads, err := lead(ctx, addr, val)
 	if leads {
-		err = sleep(ctx, addr, val, g)
+		err = sleep(ctx, addr, val, g, d)
 		pass(addr)
 	}
 	return err
 }
 
 // sleep is the wait of the goroutine that leads.
-func sleep(ctx context.Context, addr *uint32, val uint32, g Guard) error {
+func sleep(ctx context.Context, addr *uint32, val uint32, g Guard, d *Watch) error {
 	if g != nil {
 		g.Begin()
 	}
+	watching := d != nil && d.Deaths != nil
 	switch slot := step.Slot; {
+	case step.Driven && d != nil:
+		return step.SleepWatching(ctx, unsafe.Pointer(addr), val, d.Seen)
 	case step.Driven:
 		return step.Sleep(ctx, unsafe.Pointer(addr), val)
-	case ctx.Done() != nil:
-		return sleepUntil(ctx, addr, val)
+	case ctx.Done() != nil || watching:
+		return sleepAmong(ctx, addr, val, d)
 	case slot != nil:
 		slot.Begin(unsafe.Pointer(addr), val)
 		sleepForever(addr, val)
@@ -59,13 +61,16 @@ func sleepForever(addr *uint32, val uint32) {
 	}
 }
 
-// sleepUntil sleeps on the word and on one of its own, which the context's end
-// changes. The kernel reports the word of the higher index if both were woken:
-// so a wake that this sleeper has taken from others never counts as the
-// context's end, and is never lost.
-func sleepUntil(ctx context.Context, addr *uint32, val uint32) error {
+// sleepAmong sleeps on the word, on one of its own, which the context's end
+// changes, and on the one that deaths change. The kernel reports the word of the
+// highest index if several were woken: so a wake that this sleeper has taken from
+// others never counts as the context's end, and is never lost.
+func sleepAmong(ctx context.Context, addr *uint32, val uint32, d *Watch) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if futex.WaitBriefly(addr, val, briefly) != futex.TimedOut {
+		return nil
 	}
 	ended := new(uint32)
 	stop := context.AfterFunc(ctx, func() {
@@ -73,8 +78,13 @@ func sleepUntil(ctx context.Context, addr *uint32, val uint32) error {
 		futex.WakePrivate(ended)
 	})
 	defer stop()
-	woken := futex.WaitAny([]futex.Word{{Addr: ended, Private: true}, {Addr: addr, Val: val}})
-	if woken != 1 && atomic.LoadUint32(ended) != 0 {
+	words := []futex.Word{{Addr: ended, Private: true}}
+	if d != nil && d.Deaths != nil {
+		words = append(words, futex.Word{Addr: &d.Deaths.v, Val: d.Seen})
+	}
+	own := len(words)
+	woken := futex.WaitAny(append(words, futex.Word{Addr: addr, Val: val}))
+	if woken != own && atomic.LoadUint32(ended) != 0 {
 		return ctx.Err()
 	}
 	return nil

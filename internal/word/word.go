@@ -87,7 +87,7 @@ func (w *Word) Peek() uint32 { return atomic.LoadUint32(&w.v) }
 // all, or until the context ends, whose error it returns then. It returns at once
 // if the word holds something else. The caller re-reads the word. Its goroutines
 // stand in line behind one that sleeps in the kernel.
-func (w *Word) Wait(ctx context.Context, val uint32) error { return wait(ctx, &w.v, val, nil) }
+func (w *Word) Wait(ctx context.Context, val uint32) error { return wait(ctx, &w.v, val, nil, nil) }
 
 // Guard is told when a waiter is about to sleep in the kernel, for itself and for
 // those of its process who stand in line behind it.
@@ -95,7 +95,23 @@ type Guard interface{ Begin() }
 
 // WaitGuarded is Wait with a guard.
 func (w *Word) WaitGuarded(ctx context.Context, val uint32, g Guard) error {
-	return wait(ctx, &w.v, val, g)
+	return wait(ctx, &w.v, val, g, nil)
+}
+
+// Futex is the word as one of several to sleep on while it holds val.
+func (w *Word) Futex(val uint32) futex.Word { return futex.Word{Addr: &w.v, Val: val} }
+
+// Watch has a death end a sleep: Deaths is the word that changes at each, and
+// Seen what it held before the caller looked who is alive. Without a word nobody
+// can die.
+type Watch struct {
+	Deaths *Word
+	Seen   uint32
+}
+
+// WaitWatching is Wait that a death ends as well.
+func (w *Word) WaitWatching(ctx context.Context, val uint32, d Watch) error {
+	return wait(ctx, &w.v, val, nil, &d)
 }
 
 // Wake wakes at most n of those who sleep on the word and returns how many.

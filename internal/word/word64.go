@@ -53,7 +53,7 @@ func (w *Word64) Init(v uint64) { atomic.StoreUint64(&w.v, v) }
 
 // WaitLow sleeps while the low half holds val; see [Word.Wait].
 func (w *Word64) WaitLow(ctx context.Context, val uint32) error {
-	return wait(ctx, (*uint32)(unsafe.Pointer(&w.v)), val, nil)
+	return wait(ctx, (*uint32)(unsafe.Pointer(&w.v)), val, nil, nil)
 }
 
 // WakeLow wakes at most n of those who sleep on the low half; see [Word.Wake].

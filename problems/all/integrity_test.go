@@ -24,7 +24,8 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func TestMain(m *testing.M) {
 	run.Register(all.Catalogue)
 	run.Init()
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/proc.spawn"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/proc.spawn"),
+		goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/robust.keep"))
 }
 
 // each calls f for every variant, with its smallest instance.
