@@ -12,6 +12,8 @@ func TestMain(m *testing.M) {
 		"count":          countUnderNamed,
 		"create forever": createNamedForEver,
 		"fault":          namedFault,
+		"wait in rounds": waitInRounds,
+		"wait second":    waitSecond,
 	})
 	exploretest.Main(m)
 }

@@ -1,7 +1,6 @@
 package sem_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	gosync "sync"
@@ -102,6 +102,34 @@ func TestAHandleIsOneOfMany(t *testing.T) {
 	require.NoFileExists(t, file)
 	require.NoError(t, a.Post())
 	require.Equal(t, 2, a.Value(), "without its name too")
+}
+
+// What goroutines share under a semaphore of one permit is no race, and the race
+// detector knows.
+func TestGoroutinesExcludeEachOtherByName(t *testing.T) {
+	name, _ := freshName(t)
+	n := createNamed(t, name, 1)
+	takes := []func(){n.Wait,
+		func() { _ = n.WaitContext(t.Context()) },
+		func() {
+			for !n.TryWait() {
+				runtime.Gosched()
+			}
+		}}
+	total := 0
+	var all gosync.WaitGroup
+	for _, take := range takes {
+		all.Go(func() {
+			for range 1000 {
+				take()
+				total++
+				_ = n.Post()
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, 1000*len(takes), total)
+	require.Equal(t, 1, n.Value())
 }
 
 func TestOneOfManyCloses(t *testing.T) {
@@ -316,16 +344,15 @@ func TestProcessesOfCAndGoExcludeEachOtherByName(t *testing.T) {
 			for range 2 {
 				all = append(all, p.command("count", name, rounds), childtest.Command("count", name, strconv.Itoa(rounds)))
 			}
-			var out bytes.Buffer
 			for _, cmd := range all {
-				cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &out, &out, []*os.File{f}
+				cmd.Stderr, cmd.ExtraFiles = os.Stderr, []*os.File{f}
 				require.NoError(t, cmd.Start())
 				t.Cleanup(func() { _ = cmd.Process.Kill() }) // an error: it has ended
 			}
 			awaitFile(t, file, 4, 4) // nobody starts before all wait
 			require.NoError(t, n.Post())
 			for _, cmd := range all {
-				require.NoError(t, cmd.Wait(), "%s", out.String())
+				require.NoError(t, cmd.Wait())
 			}
 			total, mem, err := number(f.Fd())
 			require.NoError(t, err)

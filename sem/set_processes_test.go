@@ -449,7 +449,7 @@ func TestCAndGoExcludeEachOtherByASet(t *testing.T) {
 	defer m.Close()
 	require.NoError(t, m.Remove())
 	c := m.Value()
-	offset := strconv.Itoa(os.Getpagesize()) // behind the header
+	offset := strconv.Itoa(2 * os.Getpagesize()) // behind the header and the members
 
 	s := keyedSet(t, 0)
 	var peers []*setPeer

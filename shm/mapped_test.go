@@ -283,12 +283,7 @@ func TestANamedRegionAndAMemfdCanBeStaleToo(t *testing.T) {
 	require.NoError(t, closed(shm.Open[visits](name)))
 
 	// A machine that does not tell its boots apart has no stale regions.
-	require.NoError(t, os.WriteFile(file, func() []byte {
-		b, err := os.ReadFile(file)
-		require.NoError(t, err)
-		clear(b[64:80])
-		return b
-	}(), 0o600))
+	patch(64, make([]byte, 16)...)(t, file)
 	require.NoError(t, closed(shm.Open[visits](name)))
 }
 

@@ -54,7 +54,8 @@ func Become(children map[string]Func) {
 func Command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), environment+"="+name)
+	// The race detector sleeps a second before a process exits, for reports still to come.
+	cmd.Env = append(os.Environ(), environment+"="+name, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }

@@ -25,6 +25,11 @@ func Nobody() error {
 // systems, which [FullFileSystem] changes.
 func OwnMounts(cmd *exec.Cmd) *exec.Cmd {
 	cmd.SysProcAttr.Unshareflags = unix.CLONE_NEWNS
+	if os.Geteuid() != 0 { // and be root there
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}}
+	}
 	return cmd
 }
 

@@ -26,12 +26,12 @@ func Main(m *testing.M) {
 func Exhaust(t *testing.T, prog *explore.Program, o explore.Options) {
 	t.Helper()
 	o.Strategy, o.Executions = "dfs", 1<<30
-	if underRaceDetector() {
+	if UnderRaceDetector() {
 		o.Executions = 2000
 	}
 	r, err := explore.Explore(prog, o)
 	require.NoError(t, err)
-	if underRaceDetector() && !r.Exhausted && r.FoundAfter == 0 {
+	if UnderRaceDetector() && !r.Exhausted && r.FoundAfter == 0 {
 		t.Logf("bounded: %d executions, %d cut, %.1f s", r.Executions, r.Cut, r.Seconds)
 		return
 	}
@@ -44,7 +44,7 @@ func Exhaust(t *testing.T, prog *explore.Program, o explore.Options) {
 func Sample(t *testing.T, prog *explore.Program, o explore.Options) {
 	t.Helper()
 	o.Strategy, o.Executions = "random", 100_000
-	if underRaceDetector() {
+	if UnderRaceDetector() {
 		o.Executions = 2000
 	}
 	r, err := explore.Explore(prog, o)
@@ -70,7 +70,9 @@ func Find(t *testing.T, prog *explore.Program, o explore.Options) *explore.Resul
 	return r
 }
 
-func underRaceDetector() bool {
+// UnderRaceDetector reports whether this binary was built with -race, under which a step
+// costs thirty times as much and at most 8,128 goroutines may live.
+func UnderRaceDetector() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

@@ -104,3 +104,10 @@ func WakePrivate(addr *uint32) {
 }
 
 const private = 128
+
+// PretendOld has WaitAny do as on a kernel without futex_waitv, for tests. The
+// function returned undoes it.
+func PretendOld() (undo func()) {
+	before := lacksWaitv.Swap(true)
+	return func() { lacksWaitv.Store(before) }
+}

@@ -24,8 +24,9 @@ import (
 type line struct{ first, last *follower }
 
 type follower struct {
-	turn step.Turn
-	next *follower
+	turn         step.Turn
+	before, next *follower
+	left         bool
 }
 
 // place is a word of a process; under control several processes are in this one.
@@ -75,7 +76,9 @@ func (h *hall) open(at place) {
 func lead(ctx context.Context, addr *uint32, val uint32) (bool, error) {
 	h, at := hallOf(addr)
 	step.Local(unsafe.Pointer(addr))
-	stepped = stepped || step.Driven
+	if step.Driven {
+		stepped = true
+	}
 	h.Lock()
 	l, led := h.lines[at]
 	if !led {
@@ -171,27 +174,25 @@ func (l line) join(f *follower) line {
 	if l.first == nil {
 		return line{f, f}
 	}
-	l.last.next = f
+	f.before, l.last.next = l.last, f
 	return line{l.first, f}
 }
 
-// leave takes f out, if it is there.
+// leave takes f out, if it has not left before.
 func (l line) leave(f *follower) (line, bool) {
-	var before *follower
-	for at := l.first; at != nil; before, at = at, at.next {
-		if at != f {
-			continue
-		}
-		switch {
-		case before == nil:
-			l.first = f.next
-		default:
-			before.next = f.next
-		}
-		if l.last == f {
-			l.last = before
-		}
-		return l, true
+	if f.left {
+		return l, false
 	}
-	return l, false
+	f.left = true
+	if f.before == nil {
+		l.first = f.next
+	} else {
+		f.before.next = f.next
+	}
+	if f.next == nil {
+		l.last = f.before
+	} else {
+		f.next.before = f.before
+	}
+	return l, true
 }
