@@ -13,6 +13,7 @@ import "github.com/interlock-go/interlock/internal/step"
 type clocks struct {
 	n       int
 	time    []clock // of each participant
+	dead    clock   // of all that were killed: who looks who is dead knows what they did
 	index   []int32 // by offset/4: 1 + index into objects or cells, 0: none
 	used    []uint32
 	objects []clock
@@ -39,7 +40,7 @@ type cell struct {
 var never = epoch{participant: -1}
 
 func newClocks(n int, size uint32) *clocks {
-	c := &clocks{n: n, index: make([]int32, size/4+1)}
+	c := &clocks{n: n, dead: make(clock, n), index: make([]int32, size/4+1)}
 	for range n {
 		c.time = append(c.time, make(clock, n))
 	}
@@ -51,6 +52,7 @@ func (c *clocks) reset() {
 		clear(t)
 		t[p] = 1
 	}
+	clear(c.dead)
 	for _, i := range c.used {
 		c.index[i] = 0
 	}
@@ -117,6 +119,10 @@ func (c *clocks) step(p int, op *step.Op, granted bool, now int) int {
 		return c.access(p, op.Object, k == step.Set, int32(now))
 	}
 	if op.Object == step.None {
+		return 0
+	}
+	if k == step.Look {
+		c.time[p].join(c.dead)
 		return 0
 	}
 	if k == step.Wait {

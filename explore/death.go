@@ -23,6 +23,9 @@ func (e *engine) die(i int) error {
 		if p.status == alive {
 			p.status, p.asleep = dead, false
 			slots = append(slots, p.pending, p.braced)
+			if e.clocks != nil {
+				e.clocks.dead.join(e.clocks.time[j])
+			}
 		}
 	})
 	for k, word := range e.schema.Robust() {

@@ -355,7 +355,19 @@ func (rw *RWMutex) pass(t uint64) bool {
 	return true
 }
 
+// call wakes the member to whom the turn has been handed. If that one is dead it
+// goes on: those who wait may have heard of the death before, and would sleep on.
 func (rw *RWMutex) call(id uint32) {
+	for id != 0 && rw.isDead(id) {
+		t := rw.turn.Load()
+		if hasTurn(t) != id {
+			return // somebody else has seen it
+		}
+		to, after := next(ofDead(t))
+		if rw.turn.CompareAndSwap(t, to) {
+			id = after
+		}
+	}
 	if id != 0 {
 		rw.called[calledWord(id)].Add(1)
 		rw.called[calledWord(id)].Wake(word.All)

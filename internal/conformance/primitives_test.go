@@ -13,12 +13,22 @@ import (
 // primitives are the rows of the matrix: a new primitive joins with a line.
 var primitives = []*primitive{
 	exclusion("mutex", nil, (*sync.Mutex).Lock, (*sync.Mutex).Unlock),
+	exclusion("robust-mutex", nil, fallible((*sync.RobustMutex).Lock), (*sync.RobustMutex).Unlock),
+	exclusion("rwmutex", nil, fallible((*sync.RWMutex).Lock), (*sync.RWMutex).Unlock),
+	exclusion("owned", oneOwned, (*sem.Owned).Wait, (*sem.Owned).Post),
 	exclusion("semaphore", one, (*sem.Semaphore).Wait, post),
 	turns("condition", nil, (*condvar.Cond).Wait, (*condvar.Cond).Broadcast),
 }
 
 func one(s *sem.Semaphore)  { must(s.Init(1)) }
 func post(s *sem.Semaphore) { must(s.Post()) }
+
+func oneOwned(s *sem.Owned) { must(s.Init(1)) }
+
+// fallible is a lock whose error nobody's death can cause here.
+func fallible[L any](lock func(*L) error) func(*L) {
+	return func(l *L) { must(lock(l)) }
+}
 
 func must(err error) {
 	if err != nil {

@@ -31,8 +31,13 @@ var mapped = []reflect.Type{
 	reflect.TypeFor[shm.Atomic[uint32]](),
 	reflect.TypeFor[shm.Atomic[int64]](),
 	reflect.TypeFor[sync.Mutex](),
+	reflect.TypeFor[sync.RobustMutex](),
+	reflect.TypeFor[sync.RWMutex](),
+	reflect.TypeFor[sync.Once](),
+	reflect.TypeFor[sync.Barrier](),
 	reflect.TypeFor[condvar.Cond](),
 	reflect.TypeFor[sem.Semaphore](),
+	reflect.TypeFor[sem.Owned](),
 	reflect.TypeFor[step.WaitSlot](),
 	reflect.TypeFor[proc.Slot](),
 }

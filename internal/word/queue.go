@@ -136,7 +136,9 @@ func (w *Word64) TryEnter() bool {
 	}
 	h, at := hallOf((*uint32)(unsafe.Pointer(&w.v)))
 	step.Local(unsafe.Pointer(w))
-	stepped = stepped || step.Driven
+	if step.Driven {
+		stepped = true
+	}
 	h.Lock()
 	defer h.Unlock()
 	if _, led := h.lines[at]; led {
