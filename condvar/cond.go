@@ -3,10 +3,12 @@ package condvar
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"strconv"
 	"unsafe"
 
+	"github.com/interlock-go/interlock/internal/robust"
 	"github.com/interlock-go/interlock/internal/step"
 	"github.com/interlock-go/interlock/internal/word"
 	"github.com/interlock-go/interlock/sync"
@@ -31,8 +33,9 @@ import (
 // Which waiter a Signal wakes is not said. Change the state under the mutex;
 // then no wakeup is lost, whether the signal is sent with the mutex or after.
 //
-// When a waiter's process dies, the others lose nothing but a needless system
-// call a Signal; a Signal may be spent on a waiter that dies before it acts.
+// When a process that has the region mapped dies, every Wait ends, as for no
+// reason: the dead may have taken a Signal with it, or not have come to send one
+// for what it had changed. So nobody waits for the dead.
 //
 // A Signal or Broadcast synchronizes before the return of each Wait that it ends.
 //
@@ -58,27 +61,45 @@ type Cond struct {
 
 // Wait releases m and waits until it is woken; then it locks m again and
 // returns. The caller holds m, else Wait panics.
-func (c *Cond) Wait(m *sync.Mutex) { _ = c.wait(word.Forever, m) }
+func (c *Cond) Wait(m *sync.Mutex) { _ = c.WaitContext(word.Forever, m) }
 
 // WaitContext is Wait that gives up when the context ends: then it locks m, like
 // Wait, and returns the context's error.
-func (c *Cond) WaitContext(ctx context.Context, m *sync.Mutex) error { return c.wait(ctx, m) }
+func (c *Cond) WaitContext(ctx context.Context, m *sync.Mutex) error {
+	err, _ := c.wait(ctx, unsafe.Pointer(m), mutex.Acquire, m.Unlock, func() error { m.Lock(); return nil })
+	return err
+}
 
-func (c *Cond) wait(ctx context.Context, m *sync.Mutex) error {
-	step.EnterWith(step.Wait, unsafe.Pointer(c), unsafe.Pointer(m))
+// WaitRobust is Wait with a [sync.RobustMutex], and returns what locking it again
+// returned: [sync.ErrOwnerDied] with the lock, [sync.ErrNotRecoverable] without.
+func (c *Cond) WaitRobust(m *sync.RobustMutex) error {
+	_, err := c.wait(word.Forever, unsafe.Pointer(m), robustMutex.Acquire, m.Unlock, m.Lock)
+	return err
+}
+
+// WaitRobustContext is WaitRobust that gives up when the context ends. Its error
+// is then the context's, joined with what locking m again returned, if that was
+// not nil.
+func (c *Cond) WaitRobustContext(ctx context.Context, m *sync.RobustMutex) error {
+	return errors.Join(c.wait(ctx, unsafe.Pointer(m), robustMutex.Acquire, m.Unlock, m.Lock))
+}
+
+// wait is every Wait: with a mutex, the predicate on which its Lock waits, and its
+// operations. It returns why it gave up, and what locking the mutex returned.
+func (c *Cond) wait(ctx context.Context, m unsafe.Pointer, free step.Pred, unlock func(), lock func() error) (gaveUp, locked error) {
+	step.EnterWith(step.Wait, unsafe.Pointer(c), m)
+	defer step.Leave()
 
 	c.waiting.Add(1)
+	deaths := robust.WatchOf(unsafe.Pointer(c))
 	seen := c.sequence.Load()
-	m.Unlock()
+	unlock()
 
-	step.Then(step.Reacquire, unsafe.Pointer(m), unsafe.Pointer(c), mutex.Acquire)
-	err := c.sequence.Wait(ctx, seen)
+	step.Then(step.Reacquire, m, unsafe.Pointer(c), free)
+	gaveUp = c.sequence.WaitWatching(ctx, seen, deaths)
 
 	c.waiting.Add(^uint32(0))
-	m.Lock()
-
-	step.Leave()
-	return err
+	return gaveUp, lock()
 }
 
 // Signal wakes one waiter, if there is one. It does not block.
@@ -103,7 +124,10 @@ func (c *Cond) wake(n int) {
 	c.sequence.Wake(n)
 }
 
-var mutex = step.ObjectOf(reflect.TypeFor[sync.Mutex]())
+var (
+	mutex       = step.ObjectOf(reflect.TypeFor[sync.Mutex]())
+	robustMutex = step.ObjectOf(reflect.TypeFor[sync.RobustMutex]())
+)
 
 var _ = step.RegisterObject[Cond](step.Object{
 	Name: "condition",

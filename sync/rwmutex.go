@@ -71,6 +71,7 @@ type RWMutex struct {
 	// left changes when the last reader of a member leaves while bit 0 says that a
 	// writer waits for that.
 	left word.Word
+	_    uint32
 }
 
 const (

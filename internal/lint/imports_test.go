@@ -25,7 +25,7 @@ var house = []struct{ folder, imports string }{
 	{"shm", "internal/robust internal/word internal/step internal/futex internal/sysv unix"},
 	{"sync", "shm internal/robust internal/word internal/step"},
 	{"sync/pthread", "sync shm internal/robust internal/word internal/step"},
-	{"condvar", "sync internal/word internal/step"},
+	{"condvar", "sync internal/robust internal/word internal/step"},
 	{"sem", "shm internal/robust internal/word internal/step internal/sysv unix"},
 	{"ipc", "shm internal/step sync sem condvar internal/sysv unix"},
 	{"ipc/*", "ipc shm internal/step sync sem condvar internal/sysv unix"},

@@ -61,6 +61,7 @@ func Init() {
 	// For ps and top, which would say "exe".
 	_ = os.WriteFile("/proc/self/comm", fmt.Appendf(nil, "P%d %s", self.P.ID(), self.Program.Name), 0)
 	h(self)
+	_ = self.Region.Close() // an error: it holds something, and dies holding it
 	os.Exit(0)
 }
 

@@ -160,8 +160,6 @@ func (m *Membership) Leave() {
 	if was&Waiters != 0 {
 		place.Life.Word.Wake(word.All)
 	}
-	m.table.Deaths.Add(1) // who waits for this process waits for nobody
-	m.table.Deaths.Wake(word.All)
 }
 
 func snapshot() []*Membership {

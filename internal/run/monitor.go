@@ -156,7 +156,13 @@ func (m *monitor) sleeps(i int) bool {
 	}
 	// "202 0x7f… …": the call and its arguments; "running" if it is not in one.
 	fields := strings.Fields(string(text))
-	if len(fields) < 2 || fields[0] != strconv.Itoa(unix.SYS_FUTEX) {
+	if len(fields) < 2 {
+		return false
+	}
+	if fields[0] == strconv.Itoa(unix.SYS_FUTEX_WAITV) {
+		return true // on that word and on others; no argument says which
+	}
+	if fields[0] != strconv.Itoa(unix.SYS_FUTEX) {
 		return false
 	}
 	addr, err := strconv.ParseUint(strings.TrimPrefix(fields[1], "0x"), 16, 64)

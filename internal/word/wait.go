@@ -37,7 +37,13 @@ func sleep(ctx context.Context, addr *uint32, val uint32, g Guard, d *Watch) err
 		return step.SleepWatching(ctx, unsafe.Pointer(addr), val, d.Seen)
 	case step.Driven:
 		return step.Sleep(ctx, unsafe.Pointer(addr), val)
-	case ctx.Done() != nil || watching:
+	case ctx.Done() != nil:
+		return sleepAmong(ctx, addr, val, d)
+	case watching && slot != nil:
+		slot.Begin(unsafe.Pointer(addr), val)
+		defer slot.End()
+		return sleepAmong(ctx, addr, val, d)
+	case watching:
 		return sleepAmong(ctx, addr, val, d)
 	case slot != nil:
 		slot.Begin(unsafe.Pointer(addr), val)
