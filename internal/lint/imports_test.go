@@ -42,6 +42,10 @@ var house = []struct{ folder, imports string }{
 	// For tests alone.
 	{"internal/childtest", "unix others"},
 	{"internal/exploretest", "explore others"},
+	{"examples", ""},
+	{"examples/lock/bank", "shm sync"},
+	{"examples/condition/belt", "shm sync condvar"},
+	{"examples/*/*", "shm sync sem condvar examples/lock/bank examples/condition/belt"},
 	{"internal/lint", ""},
 	{".", ""},
 }
