@@ -3,6 +3,7 @@ package lint
 import (
 	"go/ast"
 	"path"
+	"strings"
 	"slices"
 	"testing"
 )
