@@ -57,6 +57,11 @@ type Cond struct {
 	//
 	// It wraps: 2^32 signals between a waiter's read and its sleep are taken for none.
 	sequence word.Word
+
+	// mutex is where the mutex of those who wait lies, in bytes from the Cond; 0:
+	// nobody has waited yet. It is written under the mutex, before the count says
+	// that somebody waits.
+	mutex word.Word
 }
 
 // Wait releases m and waits until it is woken; then it locks m again and
@@ -66,14 +71,14 @@ func (c *Cond) Wait(m *sync.Mutex) { _ = c.WaitContext(word.Forever, m) }
 // WaitContext is Wait that gives up when the context ends: then it locks m, like
 // Wait, and returns the context's error.
 func (c *Cond) WaitContext(ctx context.Context, m *sync.Mutex) error {
-	err, _ := c.wait(ctx, unsafe.Pointer(m), mutex.Acquire, m.Unlock, func() error { m.Lock(); return nil })
+	err, _ := c.wait(ctx, unsafe.Pointer(m), mutex, m.Unlock)
 	return err
 }
 
 // WaitRobust is Wait with a [sync.RobustMutex], and returns what locking it again
 // returned: [sync.ErrOwnerDied] with the lock, [sync.ErrNotRecoverable] without.
 func (c *Cond) WaitRobust(m *sync.RobustMutex) error {
-	_, err := c.wait(word.Forever, unsafe.Pointer(m), robustMutex.Acquire, m.Unlock, m.Lock)
+	_, err := c.wait(word.Forever, unsafe.Pointer(m), robustMutex, m.Unlock)
 	return err
 }
 
@@ -81,47 +86,56 @@ func (c *Cond) WaitRobust(m *sync.RobustMutex) error {
 // is then the context's, joined with what locking m again returned, if that was
 // not nil.
 func (c *Cond) WaitRobustContext(ctx context.Context, m *sync.RobustMutex) error {
-	return errors.Join(c.wait(ctx, unsafe.Pointer(m), robustMutex.Acquire, m.Unlock, m.Lock))
+	return errors.Join(c.wait(ctx, unsafe.Pointer(m), robustMutex, m.Unlock))
 }
 
-// wait is every Wait: with a mutex, the predicate on which its Lock waits, and its
-// operations. It returns why it gave up, and what locking the mutex returned.
-func (c *Cond) wait(ctx context.Context, m unsafe.Pointer, free step.Pred, unlock func(), lock func() error) (gaveUp, locked error) {
+// wait is every Wait, with a mutex of some type. It returns why it gave up, and
+// what locking the mutex again returned.
+func (c *Cond) wait(ctx context.Context, m unsafe.Pointer, is *step.Object, unlock func()) (gaveUp, locked error) {
 	step.EnterWith(step.Wait, unsafe.Pointer(c), m)
 	defer step.Leave()
 
+	if at := uint32(uintptr(m) - uintptr(unsafe.Pointer(c))); c.mutex.Load() != at {
+		c.mutex.Store(at)
+	}
 	c.waiting.Add(1)
 	deaths := robust.WatchOf(unsafe.Pointer(c))
 	seen := c.sequence.Load()
 	unlock()
 
-	step.Then(step.Reacquire, m, unsafe.Pointer(c), free)
+	step.Then(step.Reacquire, m, unsafe.Pointer(c), is.Acquire)
 	gaveUp = c.sequence.WaitWatching(ctx, seen, deaths)
 
 	c.waiting.Add(^uint32(0))
-	return gaveUp, lock()
+	return gaveUp, is.Relock(m)
 }
 
 // Signal wakes one waiter, if there is one. It does not block.
 func (c *Cond) Signal() {
 	step.Enter(step.Signal, unsafe.Pointer(c), 0)
-	c.wake(1)
-	step.Leave()
+	defer step.Leave()
+	if c.waiting.Load() != 0 {
+		c.sequence.Add(1)
+		c.sequence.Wake(1)
+	}
 }
 
-// Broadcast wakes all waiters. It does not block.
+// Broadcast wakes all waiters: one now, and each of the others when the mutex is
+// unlocked by the one before, since only one can have it. It does not block.
 func (c *Cond) Broadcast() {
 	step.Enter(step.Broadcast, unsafe.Pointer(c), 0)
-	c.wake(word.All)
-	step.Leave()
-}
-
-func (c *Cond) wake(n int) {
+	defer step.Leave()
 	if c.waiting.Load() == 0 {
 		return
 	}
-	c.sequence.Add(1)
-	c.sequence.Wake(n)
+	// They sleep on the mutex's word from here on, each to be woken by an Unlock.
+	// Whoever returns from Wait locks the mutex as one who has slept: its Unlock
+	// wakes the next. A Signal in between finds the sequence changed again; then
+	// all are woken.
+	at := int32(c.mutex.Load())
+	if !c.sequence.Requeue(c.sequence.Add(1), (*word.Word)(unsafe.Add(unsafe.Pointer(c), at))) {
+		c.sequence.Wake(word.All)
+	}
 }
 
 var (

@@ -433,6 +433,11 @@ func (e *engine) perform(c Choice) bool {
 		p.braced = step.None
 	case step.FutexWake:
 		p.reply = uint64(e.wake(op.Object, int(op.Value)))
+	case step.Requeue:
+		if e.load32(op.Object) == uint32(op.Old) {
+			e.requeue(op.Object, op.Second)
+			p.reply = 1
+		}
 	case step.Choose:
 		p.reply = uint64(e.pick(int(op.Value)))
 	}

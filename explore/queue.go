@@ -33,6 +33,25 @@ func (e *engine) wake(word uint32, n int) int {
 	return woken
 }
 
+// requeue wakes one sleeper of a word and moves the others, in their order, to the
+// queue of another.
+func (e *engine) requeue(word, to uint32) {
+	e.wake(word, 1)
+	for moved := true; moved; {
+		moved = false
+		first := -1
+		for i := range e.parts {
+			if e.sleepsOn(i, word) && (first < 0 || e.parts[i].order < e.parts[first].order) {
+				first = i
+			}
+		}
+		if first >= 0 {
+			e.sleeps++
+			e.parts[first].word, e.parts[first].order, moved = to, e.sleeps, true
+		}
+	}
+}
+
 func (e *engine) sleepsOn(i int, word uint32) bool {
 	p := &e.parts[i]
 	return p.status == alive && p.asleep && p.word == word

@@ -70,7 +70,7 @@ func (m *Mutex) Lock() {
 
 // LockContext is Lock that gives up when the context ends, and returns the
 // context's error then. A context that has ended locks nothing.
-func (m *Mutex) LockContext(ctx context.Context) error { return m.lock(ctx) }
+func (m *Mutex) LockContext(ctx context.Context) error { return m.lock(ctx, 0) }
 
 // TryLock locks m if it is free, and reports whether it did. It does not block.
 func (m *Mutex) TryLock() bool {
@@ -89,16 +89,17 @@ func (m *Mutex) Unlock() {
 	}
 }
 
-func (m *Mutex) lockForever() { _ = m.lock(word.Forever) }
+func (m *Mutex) lockForever() { _ = m.lock(word.Forever, 0) }
 
-func (m *Mutex) lock(ctx context.Context) error {
+// lock locks m; slept is S for who has slept on the word already.
+func (m *Mutex) lock(ctx context.Context, slept uint32) error {
 	if err := step.Ended(ctx); err != nil {
 		return err
 	}
 	step.EnterUntil(ctx, step.Lock, unsafe.Pointer(m), free)
 	defer step.Leave()
 
-	mine := step.ID()
+	mine := step.ID() | slept
 	for i := 0; !step.Driven && i < spins; i++ {
 		if isFree(m.word.Load()) && m.word.CompareAndSwap(0, mine) {
 			return nil
@@ -169,6 +170,7 @@ var _ = step.RegisterObject[Mutex](step.Object{
 	Name:    "mutex",
 	Owner:   mutexOwner,
 	Acquire: free,
+	Relock:  func(object unsafe.Pointer) error { return (*Mutex)(object).lock(word.Forever, sleepers) },
 	State: func(object unsafe.Pointer, who func(uint32) string) string {
 		if o := mutexOwner(object); o != 0 {
 			return who(o)

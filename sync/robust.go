@@ -98,12 +98,12 @@ func (m *RobustMutex) Lock() error {
 	if k := robust.TryTake(&m.node); k != nil {
 		return m.acquired(k, 0)
 	}
-	return m.lock(word.Forever)
+	return m.lock(word.Forever, 0)
 }
 
 // LockContext is Lock that gives up when the context ends, and returns the
 // context's error then, without the lock.
-func (m *RobustMutex) LockContext(ctx context.Context) error { return m.lock(ctx) }
+func (m *RobustMutex) LockContext(ctx context.Context) error { return m.lock(ctx, 0) }
 
 // TryLock locks m if it is free, and reports whether it did. It does not block.
 // The error is [ErrOwnerDied] with true, or [ErrNotRecoverable] with false.
@@ -127,7 +127,8 @@ func (m *RobustMutex) holder() uint32 { return m.node.Word.Peek() & robust.Threa
 
 func isLockable(state uint32) bool { return state&robust.ThreadID == 0 }
 
-func (m *RobustMutex) lock(ctx context.Context) error {
+// lock locks m; slept is W for who has slept on the word already.
+func (m *RobustMutex) lock(ctx context.Context, slept uint32) error {
 	if err := step.Ended(ctx); err != nil {
 		return err
 	}
@@ -137,7 +138,6 @@ func (m *RobustMutex) lock(ctx context.Context) error {
 	}
 
 	var v robust.Vigil
-	slept := uint32(0)
 	for {
 		if over, err := m.acquire(slept, &v); over {
 			return err
@@ -263,6 +263,7 @@ var _ = step.RegisterObject[RobustMutex](step.Object{
 	Owner:   robustOwner,
 	Robust:  true,
 	Acquire: lockable,
+	Relock:  func(object unsafe.Pointer) error { return (*RobustMutex)(object).lock(word.Forever, robust.Waiters) },
 	State: func(object unsafe.Pointer, who func(uint32) string) string {
 		m := (*RobustMutex)(object)
 		state := m.node.Word.Peek()

@@ -18,6 +18,7 @@ import (
 const (
 	opWait       = 0
 	opWake       = 1
+	opCmpRequeue = 4
 	opWaitBitset = 9
 	matchAny     = 0xffffffff
 )
@@ -99,6 +100,15 @@ func WaitBriefly(addr *uint32, val uint32, limit time.Duration) Result {
 	default:
 		panic("futex: wait: " + errno.Error())
 	}
+}
+
+// Requeue wakes one waiter of a word, if the word holds val, and moves the others to
+// the queue of another word, where they sleep on until a wake of that. False: the
+// word does not hold val, and nothing was done.
+func Requeue(addr *uint32, val uint32, to *uint32) bool {
+	_, _, errno := unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(addr)), opCmpRequeue, 1, 1<<31-1,
+		uintptr(unsafe.Pointer(to)), uintptr(val))
+	return errno == 0
 }
 
 // Wake wakes at most n waiters of the word and returns how many it woke. It

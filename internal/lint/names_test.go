@@ -3,8 +3,8 @@ package lint
 import (
 	"go/ast"
 	"path"
-	"strings"
 	"slices"
+	"strings"
 	"testing"
 )
 

@@ -18,6 +18,7 @@ const (
 	Add
 	FutexWait
 	FutexWake
+	Requeue
 	Resume // the return from a futex wait that slept
 
 	Look // asks who is dead
@@ -92,6 +93,7 @@ var kinds = [...]struct {
 	Add:            {name: "add", effect: writes, acquire: true, release: true},
 	FutexWait:      {name: "futex-wait", effect: reads | queues},
 	FutexWake:      {name: "futex-wake", effect: queues},
+	Requeue:        {name: "futex-requeue", effect: reads | queues},
 	Resume:         {name: "resume"},
 	Look:           {name: "look"},
 	Queue:          {name: "queue", effect: reads},

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"syscall"
+	"unsafe"
 )
 
 // Params are the numbers that an instance of a program is built from.
@@ -94,11 +95,12 @@ type State struct {
 	Await func() bool // the predicate of a pending Await
 	Reads []Read      // what the last evaluation of it read
 
-	depth       int  // calls of primitives entered and not left
-	cancellable bool // of the futex wait that is being announced
-	watch       bool // it as well
-	expired     bool // a context ended, and the call has not been told
-	then        Op   // what follows the sleep of the current call
+	depth       int            // calls of primitives entered and not left
+	cancellable bool           // of the futex wait that is being announced
+	watch       bool           // it as well
+	second      unsafe.Pointer // of the requeue that is being announced
+	expired     bool           // a context ended, and the call has not been told
+	then        Op             // what follows the sleep of the current call
 	calls       []label
 }
 
@@ -115,7 +117,7 @@ func StateOf(p *P) *State { return &p.state }
 func (s *State) Reset() {
 	s.Op = Op{}
 	s.Reply, s.Await, s.depth = 0, nil, 0
-	s.cancellable, s.watch, s.expired = false, false, false
+	s.cancellable, s.watch, s.expired, s.second = false, false, false, nil
 	s.Reads, s.calls = s.Reads[:0], s.calls[:0]
 }
 

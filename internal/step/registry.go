@@ -60,6 +60,9 @@ type Object struct {
 	// Uses reports whether a member holds something in the object that it has to
 	// give back before it leaves. Optional.
 	Uses func(object unsafe.Pointer, member uint32) bool
+	// Relock locks the object for a caller that has slept in the queue of its word
+	// without having asked for the lock; a condition needs it of its mutex. Optional.
+	Relock func(object unsafe.Pointer) error
 	// Acquire tells whether the object could be acquired now; a condition needs it of its mutex.
 	Acquire Pred
 }

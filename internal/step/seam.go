@@ -160,7 +160,7 @@ func Touch(kind Kind, object unsafe.Pointer, bytes uint8, value, old uint64) {
 	if s.depth > 0 && !fine {
 		return
 	}
-	s.Op = Op{Kind: kind, Size: bytes, Object: offset(object), Second: None, SleepOn: None, Value: value, Old: old,
+	s.Op = Op{Kind: kind, Size: bytes, Object: offset(object), Second: offset(s.second), SleepOn: None, Value: value, Old: old,
 		Cancellable: s.cancellable, Watch: s.watch}
 	if s.Shared && (kind == Queue || kind.Private()) {
 		s.Op.Local = uint32(s.Process) + 1
@@ -229,6 +229,22 @@ func Wake(word unsafe.Pointer, n int) int {
 	}
 	Touch(FutexWake, word, 4, uint64(n), 0)
 	return int(s.Reply)
+}
+
+// Move is a futex requeue under control: it wakes one sleeper of the word, if
+// that holds val, and moves the others to another word. In the coarse granularity,
+// where whoever is woken waits for the lock all the same, it is a wake of all.
+func Move(word unsafe.Pointer, val uint32, to unsafe.Pointer) bool {
+	p := current
+	s := &p.state
+	if s.depth > 0 && !fine {
+		driver.Wake(p, offset(word), 1<<31-1)
+		return true
+	}
+	s.second = to
+	Touch(Requeue, word, 4, 0, uint64(val))
+	s.second = nil
+	return s.Reply != 0
 }
 
 func announce(p *P) {

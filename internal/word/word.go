@@ -118,6 +118,17 @@ func (w *Word) WaitWatching(ctx context.Context, val uint32, d Watch) error {
 // The word may be gone by the time of the call: only its address is used.
 func (w *Word) Wake(n int) int { return wake(&w.v, n) }
 
+// Requeue is a wake of all who sleep on the word while it holds val: one of them
+// now, and the others by and by, since they sleep on the word to from now on, and
+// each is woken by a wake of that. So they do not all run to a lock that one can
+// have. False: the word does not hold val, and nobody was woken.
+func (w *Word) Requeue(val uint32, to *Word) bool {
+	if step.Driven {
+		return step.Move(unsafe.Pointer(w), val, unsafe.Pointer(to))
+	}
+	return futex.Requeue(&w.v, val, &to.v)
+}
+
 // All is the number of waiters that a wake of everybody names.
 const All = 1<<31 - 1
 
