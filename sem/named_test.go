@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/interlock-go/interlock/internal/childtest"
+	"github.com/interlock-go/interlock/internal/ctest"
 	"github.com/interlock-go/interlock/sem"
 )
 
@@ -48,7 +49,7 @@ type namedPeer string
 
 func newNamedPeer(t *testing.T) namedPeer {
 	t.Helper()
-	p := namedPeer(compile(t, "testdata/named/peer.c"))
+	p := namedPeer(ctest.Compile(t, "testdata/named/peer.c"))
 	var exit *exec.ExitError
 	if err := p.command("", "", 0).Run(); errors.As(err, &exit) && exit.ExitCode() == 77 {
 		t.Skip("the C library is not glibc")

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/interlock-go/interlock/internal/ctest"
 	"github.com/interlock-go/interlock/internal/sysv"
 	"github.com/interlock-go/interlock/sem"
 	"github.com/interlock-go/interlock/shm"
@@ -374,21 +374,8 @@ func TestAnotherUserHasNoPermission(t *testing.T) {
 	requireValues(t, read, 0)
 }
 
-// newSetPeer compiles the C program.
-func newSetPeer(t *testing.T) (program string) {
-	t.Helper()
-	cc, err := exec.LookPath("cc")
-	if err != nil {
-		t.Skip("no C compiler: ", err)
-	}
-	program = filepath.Join(t.TempDir(), "peer")
-	out, err := exec.Command(cc, "-O2", "-Wall", "-Werror", "-o", program, "testdata/sysv/peer.c").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
-}
-
 func TestCAndGoShareASet(t *testing.T) {
-	program := newSetPeer(t)
+	program := ctest.Compile(t, "testdata/sysv/peer.c")
 	c := func(key sem.Key, args ...string) string {
 		t.Helper()
 		out, err := exec.Command(program, append([]string{strconv.Itoa(int(key))}, args...)...).CombinedOutput()
@@ -416,7 +403,7 @@ func TestCAndGoShareASet(t *testing.T) {
 }
 
 func TestKilledHoldersOfCAndGoGiveTheirPermitToTheOther(t *testing.T) {
-	program := newSetPeer(t)
+	program := ctest.Compile(t, "testdata/sysv/peer.c")
 	s := keyedSet(t, 1)
 	key := strconv.Itoa(int(s.Key()))
 
@@ -442,7 +429,7 @@ func TestKilledHoldersOfCAndGoGiveTheirPermitToTheOther(t *testing.T) {
 // over a System V segment: no increment of a plain counter is lost.
 func TestCAndGoExcludeEachOtherByASet(t *testing.T) {
 	const rounds, processes, goroutines = 3000, 2, 4
-	program := newSetPeer(t)
+	program := ctest.Compile(t, "testdata/sysv/peer.c")
 	type counter struct{ Total shm.Cell[int64] }
 	m, err := shm.CreateSysV[counter](shm.Private, nil)
 	require.NoError(t, err)

@@ -41,6 +41,7 @@ var house = []struct{ folder, imports string }{
 	{"cmd/*", "internal/cli"},
 	// For tests alone.
 	{"internal/childtest", "unix others"},
+	{"internal/ctest", "others"},
 	{"internal/exploretest", "explore others"},
 	{"examples", ""},
 	{"examples/lock/bank", "shm sync"},

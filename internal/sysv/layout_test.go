@@ -3,7 +3,6 @@ package sysv
 import (
 	"fmt"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,20 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
-)
 
-// compile makes testdata/layout.c a program.
-func compile(t *testing.T, flags ...string) string {
-	t.Helper()
-	cc, err := exec.LookPath("cc")
-	if err != nil {
-		t.Skip("no C compiler: ", err)
-	}
-	program := filepath.Join(t.TempDir(), "layout")
-	out, err := exec.Command(cc, append(flags, "-Wall", "-Werror", "-o", program, "testdata/layout.c")...).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
-}
+	"github.com/interlock-go/interlock/internal/ctest"
+)
 
 func output(t *testing.T, program string, args ...string) string {
 	t.Helper()
@@ -58,15 +46,15 @@ func TestTheStructsAreTheKernels(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("semid64_ds %d\n", unsafe.Sizeof(native))+perm(unsafe.Offsetof(native.Perm))+
 		fmt.Sprintf("sem_otime %d\nsem_ctime %d\nsem_nsems %d\n",
 			unsafe.Offsetof(native.Otime), unsafe.Offsetof(native.Ctime), unsafe.Offsetof(native.Nsems))+rest,
-		output(t, compile(t)))
+		output(t, ctest.Compile(t, "testdata/layout.c")))
 	require.Equal(t, fmt.Sprintf("semid64_ds %d\n", unsafe.Sizeof(generic))+perm(unsafe.Offsetof(generic.Perm))+
 		fmt.Sprintf("sem_otime %d\nsem_ctime %d\nsem_nsems %d\n",
 			unsafe.Offsetof(generic.Otime), unsafe.Offsetof(generic.Ctime), unsafe.Offsetof(generic.Nsems))+rest,
-		output(t, compile(t, "-DGENERIC")))
+		output(t, ctest.Compile(t, "testdata/layout.c", "-DGENERIC")))
 }
 
 func TestKeysAreThoseOfFtok(t *testing.T) {
-	program := compile(t)
+	program := ctest.Compile(t, "testdata/layout.c")
 	for _, file := range []string{".", "layout_test.go", "/", "/dev/null"} {
 		for _, project := range []byte{1, 'A', 200, 255} {
 			key, err := KeyOf(file, project)
