@@ -16,6 +16,7 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/interlock-go/interlock/internal/childtest"
 	"github.com/interlock-go/interlock/internal/ctest"
@@ -78,7 +79,11 @@ var robustChildren = map[string]childtest.Func{
 		}
 		return errors.Join(<-errs, <-errs)
 	}),
-	"hold":  holding(func() { select {} }),
+	"hold":  holding(func() {
+		for {
+			_, _ = unix.Ppoll(nil, nil, nil) // not select, which the runtime may call a deadlock
+		}
+	}),
 	"exit":  holding(func() { os.Exit(3) }),
 	"panic": holding(func() { panic("at the disco") }),
 }
@@ -134,20 +139,20 @@ func goPeer(t *testing.T, m *shm.Map[withC], command string, n int) *ctest.Runni
 	return ctest.Start(t, cmd)
 }
 
-// until yields until something is so.
-func until(is func() bool) {
-	for !is() {
+// held returns when a holder has said that it holds.
+func held(t *testing.T, m *shm.Map[withC], holder *ctest.Running) *ctest.Running {
+	t.Helper()
+	holder.Until(t, func() bool { return m.Value().Ready.Load() == 1 })
+	m.Value().Ready.Store(0)
+	return holder
+}
+
+// awaited returns when somebody sleeps or is about to.
+func awaited(m *shm.Map[withC]) {
+	for mutexWord(m)&robust.Waiters == 0 {
 		runtime.Gosched()
 	}
 }
-
-// held returns when a holder has said that it holds.
-func held(m *shm.Map[withC]) {
-	until(func() bool { return m.Value().Ready.Load() == 1 })
-	m.Value().Ready.Store(0)
-}
-
-func awaited(m *shm.Map[withC]) { until(func() bool { return mutexWord(m)&robust.Waiters != 0 }) }
 
 func TestARobustMutexHasTheSizeOfGlibcs(t *testing.T) {
 	_, p := robustPeer(t)
@@ -208,7 +213,7 @@ func TestCAndGoExcludeEachOtherByARobustMutex(t *testing.T) {
 				all = append(all, p.Start(t, "count", rounds), goPeer(t, m, "count", rounds))
 			}
 			s := m.Value()
-			until(func() bool { return s.Ready.Load() == uint32(len(all)) })
+			all[0].Until(t, func() bool { return s.Ready.Load() == uint32(len(all)) })
 			s.Gate.Store(1)
 			for _, r := range all {
 				r.End(t)
@@ -228,7 +233,7 @@ func TestCAndGoExcludeEachOtherByARobustMutex(t *testing.T) {
 func TestTheDeathOfAHolderIsTold(t *testing.T) {
 	m, p := robustPeer(t)
 	s := m.Value()
-	kill := func(r *ctest.Running) { held(m); r.Kill() }
+	kill := func(r *ctest.Running) { held(t, m, r).Kill() }
 	fail := func(r *ctest.Running) { r.Fail(t) }
 	for _, c := range []struct {
 		name string
@@ -287,9 +292,7 @@ func TestWhoDoesNotRecoverGivesUpForAll(t *testing.T) {
 		t.Run("in "+c, func(t *testing.T) {
 			m, p := robustPeer(t)
 			s := m.Value()
-			holder := goPeer(t, m, "hold", 0)
-			held(m)
-			holder.Kill()
+			held(t, m, goPeer(t, m, "hold", 0)).Kill()
 			if c == "C" {
 				require.Equal(t, "owner died", p.Run(t, "lock", 0))
 			} else {
@@ -323,16 +326,14 @@ func TestTheDeathOfAHolderWakesThoseWhoSleep(t *testing.T) {
 		{"Go", func() *ctest.Running { return goPeer(t, m, "hold", 0) }},
 	} {
 		t.Run("a holder in "+c.name, func(t *testing.T) {
-			holder := c.hold()
-			held(m)
+			holder := held(t, m, c.hold())
 			waiter := p.Start(t, "lock", 1)
 			awaited(m)
 			holder.Kill()
 			require.Equal(t, "owner died", waiter.End(t))
 
 			for _, lock := range []func() error{s.M.Lock, func() error { return s.M.LockContext(ended) }} {
-				holder = c.hold()
-				held(m)
+				holder = held(t, m, c.hold())
 				woken := make(chan error)
 				go func() { woken <- lock() }()
 				awaited(m)
@@ -342,8 +343,7 @@ func TestTheDeathOfAHolderWakesThoseWhoSleep(t *testing.T) {
 				s.M.Unlock()
 			}
 
-			holder = c.hold()
-			held(m)
+			holder = held(t, m, c.hold())
 			var all gosync.WaitGroup
 			waiters := []*ctest.Running{p.Start(t, "lock", 1), p.Start(t, "lock", 1)}
 			for range 2 {
@@ -403,12 +403,12 @@ func TestCAndGoSurviveEachOther(t *testing.T) {
 	for i := range 4 {
 		all = append(all, start[i%2]())
 	}
-	until(func() bool { return s.Ready.Load() == 4 })
+	all[0].Until(t, func() bool { return s.Ready.Load() == 4 })
 	total := (*int64)(unsafe.Pointer(&s.Total))
 	for i := range kills {
 		for range 50 + i { // wherever they are when it has grown so often
 			was := load(total)
-			until(func() bool { return load(total) != was })
+			all[(i+1)%4].Until(t, func() bool { return load(total) != was })
 		}
 		all[i%4].Kill()
 		all[i%4] = start[i%2]()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,15 +88,20 @@ func (p *Peer) Start(t testing.TB, command string, n int) *Running {
 type Running struct {
 	*exec.Cmd
 	out    bytes.Buffer
-	reaped bool
+	reaped chan struct{}
+	err    error // how it ended; read after reaped
 }
 
 // Start starts a command.
 func Start(t testing.TB, cmd *exec.Cmd) *Running {
 	t.Helper()
-	r := &Running{Cmd: cmd}
+	r := &Running{Cmd: cmd, reaped: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &r.out, &r.out
 	require.NoError(t, cmd.Start())
+	go func() {
+		r.err = cmd.Wait()
+		close(r.reaped)
+	}()
 	t.Cleanup(r.Kill)
 	return r
 }
@@ -103,24 +109,37 @@ func Start(t testing.TB, cmd *exec.Cmd) *Running {
 // End waits for the process to succeed and returns what it printed.
 func (r *Running) End(t testing.TB) string {
 	t.Helper()
-	r.reaped = true
-	require.NoError(t, r.Wait(), "%s: %s", strings.Join(r.Args, " "), r.out.String())
+	<-r.reaped
+	require.NoError(t, r.err, "%s: %s", strings.Join(r.Args, " "), r.out.String())
 	return strings.TrimSpace(r.out.String())
 }
 
 // Fail waits for the process to fail and returns what it printed.
 func (r *Running) Fail(t testing.TB) string {
 	t.Helper()
-	r.reaped = true
-	require.Error(t, r.Wait(), "%s", strings.Join(r.Args, " "))
+	<-r.reaped
+	require.Error(t, r.err, "%s", strings.Join(r.Args, " "))
 	return r.out.String()
 }
 
 // Kill kills the process and returns when it is reaped. Of one that is reaped it does nothing.
 func (r *Running) Kill() {
-	if !r.reaped {
-		r.reaped = true
-		_ = r.Process.Kill() // an error: it has ended
-		_ = r.Wait()         // killed
+	_ = r.Process.Kill() // an error: it has ended
+	<-r.reaped
+}
+
+// Until yields until something is so. If the process ends before, the test fails.
+func (r *Running) Until(t testing.TB, is func() bool) {
+	t.Helper()
+	for !is() {
+		select {
+		case <-r.reaped:
+			if !is() {
+				require.Fail(t, "it ended too early", "%s: %v: %s", strings.Join(r.Args, " "), r.err, r.out.String())
+			}
+			return
+		default:
+			runtime.Gosched()
+		}
 	}
 }

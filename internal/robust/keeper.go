@@ -60,21 +60,22 @@ func Mine() *Keeper {
 	if k := keeper.Load(); k != nil {
 		return k
 	}
-	k := start(&keeper)
-	step.SetKeeper(k.tid)
-	return k
+	return start(&keeper)
 }
 
-func start(keeper *atomic.Pointer[Keeper]) *Keeper {
+func start(which *atomic.Pointer[Keeper]) *Keeper {
 	starter.Lock()
 	defer starter.Unlock()
-	if k := keeper.Load(); k != nil {
+	if k := which.Load(); k != nil {
 		return k
 	}
 	ready := make(chan *Keeper)
 	go keep(ready)
 	k := <-ready
-	keeper.Store(k)
+	if which == &keeper {
+		step.SetKeeper(k.tid) // before any lock holds it
+	}
+	which.Store(k)
 	return k
 }
 
