@@ -95,7 +95,9 @@ func (m *RobustMutex) Init() { m.node.Kind = kindRobust }
 // Lock locks m. If it is held, the caller sleeps until it is free. It returns nil
 // or [ErrOwnerDied] with the lock, [ErrNotRecoverable] without.
 func (m *RobustMutex) Lock() error {
-	if k := robust.TryTake(&m.node); k != nil {
+	if k, linked := robust.TryTake(&m.node); linked {
+		return nil
+	} else if k != nil {
 		return m.acquired(k, 0)
 	}
 	return m.lock(word.Forever, 0)
@@ -210,6 +212,16 @@ func (m *RobustMutex) acquired(k *robust.Keeper, was uint32) error {
 // Unlock unlocks m and wakes one of those who sleep. It panics if m is not
 // locked or is held by another process. It does not block.
 func (m *RobustMutex) Unlock() {
+	given, k := robust.TryGive(&m.node)
+	if k != nil {
+		m.wake(k)
+	}
+	if !given {
+		m.unlock()
+	}
+}
+
+func (m *RobustMutex) unlock() {
 	step.Enter(step.Unlock, unsafe.Pointer(m), 0)
 	defer step.Leave()
 	k := robust.Mine()
@@ -236,10 +248,17 @@ func (m *RobustMutex) Unlock() {
 // names m: a death before the wake is the kernel's to wake for.
 func (m *RobustMutex) release(k *robust.Keeper) {
 	if m.node.Word.Swap(0)&robust.Waiters != 0 {
-		sleeps := m.node.Sleeps.Load()
-		if m.node.Word.Wake(1) == 0 {
-			m.node.Sleeps.CompareAndSwap(sleeps, 0)
-		}
+		m.wake(k)
+		return
+	}
+	k.End(&m.node)
+}
+
+// wake wakes a sleeper, and clears the slot.
+func (m *RobustMutex) wake(k *robust.Keeper) {
+	sleeps := m.node.Sleeps.Load()
+	if m.node.Word.Wake(1) == 0 {
+		m.node.Sleeps.CompareAndSwap(sleeps, 0)
 	}
 	k.End(&m.node)
 }

@@ -79,7 +79,7 @@ var robustChildren = map[string]childtest.Func{
 		}
 		return errors.Join(<-errs, <-errs)
 	}),
-	"hold":  holding(func() {
+	"hold": holding(func() {
 		for {
 			_, _ = unix.Ppoll(nil, nil, nil) // not select, which the runtime may call a deadlock
 		}

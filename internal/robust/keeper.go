@@ -151,21 +151,3 @@ func HeldIn(mem []byte) bool {
 	}
 	return false
 }
-
-// TryTake is the fast path of a lock in a free run. If the node is free and of a
-// kind that asks for nothing more, it takes the slot and the node, and returns
-// the keeper.
-func TryTake(n *Node) *Keeper {
-	k := keeper.Load()
-	if step.Driven || k == nil || n.Kind&^fastKind != 0 || !atomic.CompareAndSwapUint64(&k.head.pending, 0, n.entry()) {
-		return nil
-	}
-	if !n.Word.FastLockAs(k.tid) {
-		storeRelease(&k.head.pending, 0)
-		return nil
-	}
-	return k
-}
-
-// fastKind has every bit of the kinds that TryTake takes: glibc's robust, shared, normal.
-const fastKind = 0x290
