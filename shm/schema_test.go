@@ -51,7 +51,7 @@ func TestSchemaText(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, `struct 176
 Guard|mutex|0 4
-NotEmpty|condition|4 8
+NotEmpty|condition|4 12
 Free|semaphore|16 32
 Account[0].Mutex|mutex|48 4
 Account[0].Balance|cell int64|56 8
