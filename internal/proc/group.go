@@ -127,12 +127,20 @@ func (g *Group) Kill(i int) {
 
 // Respawn replaces a dead participant.
 func (g *Group) Respawn(i int) error {
-	<-g.children[i].reaped
-	if err := g.spawn(i); err != nil {
+	if err := g.Launch(i); err != nil {
 		return err
 	}
 	return g.awaitReady(i)
 }
+
+// Launch is Respawn that does not wait until the participant has the memory.
+func (g *Group) Launch(i int) error {
+	<-g.children[i].reaped
+	return g.spawn(i)
+}
+
+// AwaitReady waits until a launched participant has the memory.
+func (g *Group) AwaitReady(i int) error { return g.awaitReady(i) }
 
 // Close kills and reaps all participants and unmaps the memory.
 func (g *Group) Close() {
