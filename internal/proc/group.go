@@ -111,6 +111,9 @@ func (g *Group) Status(i int) syscall.WaitStatus {
 	return g.children[i].cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
+// Reaped is closed when a participant's process is gone.
+func (g *Group) Reaped(i int) <-chan struct{} { return g.children[i].reaped }
+
 // Open lets the participants of a free run go.
 func (g *Group) Open() {
 	c := controlOf(g.Region.Side())

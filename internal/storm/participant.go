@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -81,20 +82,20 @@ func (a *actor) work() {
 		}
 	}()
 	for a.open() {
-		switch a.random.IntN(7) {
-		case 0:
+		switch n := a.random.IntN(16); {
+		case n < 3:
 			a.lock()
-		case 1:
+		case n < 6:
 			a.read()
-		case 2:
+		case n < 8:
 			a.write()
-		case 3:
+		case n < 11:
 			a.acquire()
-		case 4:
+		case n < 12:
 			a.meet(a.context())
-		case 5:
+		case n < 14:
 			a.store()
-		case 6:
+		default:
 			a.once()
 		}
 		a.hand.Steps.Add(1)
@@ -123,13 +124,18 @@ func (a *actor) doing(what activity) { a.hand.Doing.Store(uint32(what)) }
 func (a *actor) reported(kind int) { a.w.Deaths[kind].Add(1) }
 
 // pause is the time between the halves of a change: mostly none, sometimes long
-// enough to be killed in it.
+// enough to be killed in it, and sometimes death. (Those who kill from outside
+// rarely meet a moment that is short.)
 func (a *actor) pause() {
+	if a.limit == nil && a.random.IntN(256) == 0 {
+		a.process.Doomed.Store(a.me.life())
+		_ = syscall.Kill(syscall.Getpid(), syscall.SIGKILL)
+	}
 	switch n := a.random.IntN(32); {
-	case n == 0:
-		for end := time.Now().Add(time.Duration(a.random.IntN(200)) * time.Microsecond); time.Now().Before(end); {
+	case n < 2:
+		for end := time.Now().Add(time.Duration(a.random.IntN(300)) * time.Microsecond); time.Now().Before(end); {
 		}
-	case n == 1:
+	case n == 2:
 		runtime.Gosched()
 	case n < 8:
 		for i := a.random.IntN(2000); i > 0; i-- {
@@ -321,9 +327,9 @@ func (a *actor) meet(ctx context.Context) {
 			violate("the barrier has let through %d rounds of %d after %d arrivals", rounds, a.parties, w.Arrivals.Load())
 		}
 	}
-	a.hand.At.Store(0)
 	switch {
 	case err == nil:
+		a.hand.At.Store(0)
 		return
 	case errors.Is(err, sync.ErrBroken):
 		a.reported(brokenByOne)
@@ -335,6 +341,7 @@ func (a *actor) meet(ctx context.Context) {
 	if !a.entered(&w.Door, w.Door.LockContext(a.patiently()), atDoor, func() {}) {
 		return
 	}
+	a.hand.At.Store(0) // not before: somebody would mend it, and we would call the mended one broken
 	w.Broken.Set(1)
 	if !w.isAt() {
 		a.mend()

@@ -173,14 +173,14 @@ func (s *storm) play(i int) {
 	random := rand.New(rand.NewPCG(s.Seed, uint64(i)|1<<32))
 	for life := uint32(1); ; life++ {
 		if early := life > 1 && random.IntN(16) == 0; early {
-			s.await(time.Duration(random.Int64N(int64(8 * time.Millisecond))))
+			s.await(i, time.Duration(random.Int64N(int64(8*time.Millisecond))))
 			s.early.Add(1)
 		} else {
-			if err := s.g.AwaitReady(i); err != nil {
+			if err := s.g.AwaitReady(i); err != nil && !s.w.isDoomed(nameOf(i, life)) {
 				s.stop(err)
 				return
 			}
-			s.await(lifetime(random))
+			s.await(i, lifetime(random))
 		}
 		if random.IntN(64) == 0 {
 			s.killAll()
@@ -243,8 +243,9 @@ func lifetime(random *rand.Rand) time.Duration {
 	return time.Duration(50e3 * math.Pow(span, random.Float64()))
 }
 
-// await waits for a time, or for the moment at which all are killed.
-func (s *storm) await(d time.Duration) {
+// await waits for a time, for the moment at which all are killed, or until the
+// participant has killed itself.
+func (s *storm) await(i int, d time.Duration) {
 	s.mutex.Lock()
 	volley := s.volley
 	s.mutex.Unlock()
@@ -253,6 +254,7 @@ func (s *storm) await(d time.Duration) {
 	select {
 	case <-t.C:
 	case <-volley:
+	case <-s.g.Reaped(i):
 	case <-s.ctx.Done():
 	}
 }
@@ -353,7 +355,7 @@ func (s *storm) hung() error { return hungError{s.busy(s.w.Gate.Peek())} }
 func (s *storm) busy(gate uint32) (who string) {
 	for i := range s.Participants {
 		p := &s.w.Process[i]
-		if !s.up[i].Load() {
+		if !s.up[i].Load() || s.isGone(i) {
 			continue
 		}
 		n := p.Hands.Load()
@@ -372,6 +374,19 @@ func (s *storm) busy(gate uint32) (who string) {
 	return who
 }
 
+// isGone reports whether a participant has killed itself and been reaped, which
+// its loop may not have seen. Nobody is started meanwhile.
+func (s *storm) isGone(i int) bool {
+	select {
+	case <-s.g.Reaped(i):
+		p := &s.w.Process[i]
+		p.Gone.Store(p.Doomed.Load())
+		return true
+	default:
+		return false
+	}
+}
+
 // finish has everybody end who has survived.
 func (s *storm) finish() error {
 	if err := s.park(0); err != nil {
@@ -381,7 +396,7 @@ func (s *storm) finish() error {
 	s.w.Gate.Add(2)
 	s.w.Gate.Wake(math.MaxInt32)
 	for i := range s.Participants {
-		if !s.up[i].Load() {
+		if !s.up[i].Load() || s.isGone(i) {
 			continue
 		}
 		t := time.AfterFunc(patience, func() { s.g.Kill(i) })
@@ -438,5 +453,6 @@ func (s *storm) state() []string {
 // dull is what nobody would look at: the cells of a process that are 0, a thing
 // that nobody makes.
 func dull(path, value string) bool {
-	return strings.HasPrefix(path, "Process[") && value == "0" || path == "Thing" && !strings.Contains(value, "inside")
+	return strings.HasPrefix(path, "Process[") && (value == "0" || strings.HasSuffix(path, ".Life") && value == "1") ||
+		path == "Thing" && !strings.Contains(value, "inside")
 }
