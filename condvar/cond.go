@@ -66,6 +66,7 @@ func (c *Cond) WaitContext(ctx context.Context, m *sync.Mutex) error { return c.
 
 func (c *Cond) wait(ctx context.Context, m *sync.Mutex) error {
 	step.EnterWith(step.Wait, unsafe.Pointer(c), unsafe.Pointer(m))
+	defer step.Leave()
 
 	c.waiting.Add(1)
 	seen := c.sequence.Load()
@@ -76,8 +77,6 @@ func (c *Cond) wait(ctx context.Context, m *sync.Mutex) error {
 
 	c.waiting.Add(^uint32(0))
 	m.Lock()
-
-	step.Leave()
 	return err
 }
 
