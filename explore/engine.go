@@ -59,6 +59,7 @@ type part struct {
 	order  int    // place in the queue
 	reply  uint64
 
+	signaled bool    // a wake has ended the last sleep
 	timedOut bool    // the context's end was chosen, and the participant has not been told
 	timeout  step.Op // that choice as an operation
 	turn     bool    // somebody has ended its Park
@@ -117,7 +118,7 @@ func (e *engine) reset() {
 	copy(unsafe.Slice((*byte)(e.base), e.schema.Size), e.initial)
 	for i := range e.parts {
 		p := &e.parts[i]
-		p.status, p.asleep, p.timedOut, p.reply = alive, false, false, 0
+		p.status, p.asleep, p.signaled, p.timedOut, p.reply = alive, false, false, false, 0
 		p.turn, p.pending, p.braced = false, step.None, step.None
 		step.StateOf(p.p).Reset()
 	}
@@ -153,7 +154,7 @@ func (e *engine) announced(i int) {
 	p := &e.parts[i]
 	if on := p.op.SleepOn; on != step.None {
 		p.op.SleepOn = step.None
-		if e.load32(on) == uint32(p.op.Old) {
+		if p.signaled = e.load32(on) != uint32(p.op.Old); !p.signaled {
 			e.sleep(i, on)
 			p.watch = p.op.Watch
 		}
@@ -353,7 +354,7 @@ func (e *engine) enabled(i int) bool {
 		return p.turn
 	case p.op.Kind == step.Pend:
 		return e.slotFree(i)
-	case p.op.Pred == 0:
+	case p.op.Pred == 0 || p.op.Kind.Conditional():
 		return true
 	}
 	return p.op.Pred.Holds(e.at(p.op.Object))
@@ -448,8 +449,22 @@ func (e *engine) order(i int, op *step.Op) bool {
 	if op.Kind == step.Await {
 		return e.orderAwait(i)
 	}
-	granted := op.Kind.Conditional() && op.Pred.Holds(e.at(op.Object))
-	return e.raceFree(e.clocks.step(i, op, granted, e.steps))
+	does := done{signaled: e.parts[i].signaled}
+	switch {
+	case op.Kind.Conditional():
+		does.granted = op.Pred.Holds(e.at(op.Object))
+	case op.Kind == step.CompareAndSwap:
+		does.swapped = e.holds(op)
+	}
+	return e.raceFree(e.clocks.step(i, op, does, e.steps))
+}
+
+// holds reports whether an operation finds what it expects in its word.
+func (e *engine) holds(op *step.Op) bool {
+	if op.Size == 8 {
+		return e.load64(op.Object) == op.Old
+	}
+	return e.load32(op.Object) == uint32(op.Old)
 }
 
 // orderAwait takes account of what the predicate of an Await has read: first what
