@@ -92,10 +92,11 @@ type search struct {
 	o    Options
 	r    *Result
 	best []Choice // of the shortest execution with a finding so far
+	was  *finding // the first
 }
 
-// progressEvery is how many executions lie between two reports of progress, and
-// two looks at Options.Stop. Those between processes may take half a minute.
+// progressEvery is how many executions lie between two reports of progress. Those
+// between processes may take half a minute.
 const progressEvery = 64
 
 // hopeless is how many executions in a row may reach the limit of steps before a
@@ -110,7 +111,10 @@ func (s *search) run(ph phase) (bool, error) {
 		if n == ph.executions {
 			return false, nil
 		}
-		if n%progressEvery == 0 && s.interrupted() {
+		if n%progressEvery == 0 && s.o.Progress != nil {
+			s.o.Progress(s.r.Executions + s.r.Cut)
+		}
+		if s.stopped() {
 			s.r.Limit = "an interrupt"
 			return true, nil
 		}
@@ -147,10 +151,8 @@ func (s *search) run(ph phase) (bool, error) {
 	return true, nil
 }
 
-func (s *search) interrupted() bool {
-	if s.o.Progress != nil {
-		s.o.Progress(s.r.Executions + s.r.Cut)
-	}
+// stopped reports whether whoever searches wants no more of it.
+func (s *search) stopped() bool {
 	select {
 	case <-s.o.Stop:
 		return true
