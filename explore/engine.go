@@ -2,9 +2,11 @@ package explore
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/interlock-go/interlock/internal/step"
@@ -183,11 +185,38 @@ func (e *engine) ended(i int) {
 
 // panicked is told that a participant's role has panicked.
 func (e *engine) panicked(i int, value, stack string) {
+	e.broke(i, fmt.Sprintf("P%d panicked: %s", i, shortened(value)), stack)
+}
+
+// left is told that a participant's role has ended its goroutine, as the functions
+// of package testing do that fail a test at once.
+func (e *engine) left(i int) {
+	e.broke(i, fmt.Sprintf("P%d left its role by runtime.Goexit", i), "")
+}
+
+// broke is told that a participant's role has ended without a return.
+func (e *engine) broke(i int, sentence, detail string) {
 	e.parts[i].status = ended
 	if e.running == i {
 		e.completed()
 	}
-	e.found(Violated, fmt.Sprintf("P%d panicked: %s", i, value), stack)
+	e.found(Violated, sentence, detail)
+}
+
+// maxPanic bounds the bytes of a panic's text in a finding. It is less than what
+// comes through from a process (proc.Slot.Text): what is cut is cut here alone, in
+// memory and between processes alike.
+const maxPanic = 240
+
+func shortened(text string) string {
+	if len(text) <= maxPanic {
+		return text
+	}
+	n := maxPanic
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n] + "…"
 }
 
 // identity is what participant i stores in lock words: its process's.
@@ -255,14 +284,27 @@ func (e *engine) completed() {
 		e.recorder.after(e)
 	}
 	if e.prog.Always != nil && e.outcome == running {
-		if err := e.check(e.prog.Always); err != nil {
-			e.found(Violated, err.Error(), "")
-		}
+		e.check(e.prog.Always)
 	}
 }
 
-func (e *engine) check(oracle func(unsafe.Pointer) error) error {
-	return step.Observe(func() error { return oracle(e.base) })
+// check asks an oracle. In memory it runs in the coroutine of whoever made the
+// step, which must not be blamed for what the oracle does.
+func (e *engine) check(oracle func(unsafe.Pointer) error) {
+	answered := false
+	defer func() {
+		switch v := recover(); {
+		case v != nil:
+			e.found(Violated, fmt.Sprintf("the oracle panicked: %v", v), string(debug.Stack()))
+		case !answered:
+			e.found(Violated, "the oracle was left by runtime.Goexit", "")
+		}
+	}()
+	err := step.Observe(func() error { return oracle(e.base) })
+	answered = true
+	if err != nil {
+		e.found(Violated, err.Error(), "")
+	}
 }
 
 func (e *engine) found(v Verdict, sentence, detail string) {
@@ -506,10 +548,9 @@ func (e *engine) over() {
 	}
 	// What has to hold in the end is not owed by participants that were killed.
 	if e.prog.Finally != nil && !e.killed {
-		if err := e.check(e.prog.Finally); err != nil {
-			e.found(Violated, err.Error(), "")
-			return
-		}
+		e.check(e.prog.Finally)
 	}
-	e.outcome = complete
+	if e.outcome == running {
+		e.outcome = complete
+	}
 }
