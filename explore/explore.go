@@ -22,7 +22,7 @@ func Explore(prog *Program, o Options) (*Result, error) {
 	}
 	defer func() {
 		if x != nil {
-			x.close()
+			closeExecutor(x)
 		}
 	}()
 
@@ -44,7 +44,7 @@ func Explore(prog *Program, o Options) (*Result, error) {
 		s.shorten()
 		// Once more, with positions; a search itself has no time for them.
 		r.Schedule = Schedule{Fine: o.Fine, Program: x.engine().mark(), Choices: s.best}
-		x.close()
+		closeExecutor(x)
 		x = nil
 		if err := recordAnew(prog, o, s.best, r); err != nil {
 			return nil, err
@@ -167,7 +167,7 @@ func recordAnew(prog *Program, o Options, choices []Choice, r *Result) error {
 	if err != nil {
 		return err
 	}
-	defer x.close()
+	defer closeExecutor(x)
 	_, err = record(x, choices, r)
 	return err
 }
@@ -189,7 +189,7 @@ func record(x executor, choices []Choice, r *Result) (*replay, error) {
 // result moves what the last execution came to into r.
 func (e *engine) result(r *Result) {
 	r.Steps, r.Trace = e.steps, e.recorder.events
-	r.trace = e.recorder.draw(e)
+	r.trace = e.recorder.trace
 	switch e.outcome {
 	case complete:
 		r.Verdict = Holds
@@ -225,7 +225,7 @@ func Replay(prog *Program, sched Schedule, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer x.close()
+	defer closeExecutor(x)
 	rp, err := record(x, sched.Choices, r)
 	if err != nil {
 		return nil, err
