@@ -46,7 +46,7 @@ func Explore(prog *Program, o Options) (*Result, error) {
 		r.Schedule = Schedule{Fine: o.Fine, Program: x.engine().mark(), Choices: s.best}
 		closeExecutor(x)
 		x = nil
-		if err := recordAnew(prog, o, s.best, r); err != nil {
+		if err := s.recordAnew(prog); err != nil {
 			return nil, err
 		}
 	case !r.Exhausted:
@@ -139,7 +139,7 @@ func (s *search) run(ph phase) (bool, error) {
 		s.r.Executions++
 		s.r.TotalSteps += e.steps
 		if e.outcome == found {
-			s.best, s.r.FoundAfter = append([]Choice(nil), e.choices...), s.r.Executions
+			s.best, s.was, s.r.FoundAfter = append([]Choice(nil), e.choices...), e.finding, s.r.Executions
 			return true, nil
 		}
 	}
@@ -161,15 +161,34 @@ func (s *search) stopped() bool {
 	}
 }
 
-// recordAnew records the choices on an executor of its own, which is slow for its positions.
-func recordAnew(prog *Program, o Options, choices []Choice, r *Result) error {
-	x, err := newExecutor(prog, o, true)
+// recordAnew records the best choices on an executor of its own, which is slow for
+// its positions. They come to the same finding again, or it is worth nothing.
+func (s *search) recordAnew(prog *Program) error {
+	x, err := newExecutor(prog, s.o, true)
 	if err != nil {
 		return err
 	}
 	defer closeExecutor(x)
-	_, err = record(x, choices, r)
-	return err
+	rp, err := record(x, s.best, s.r)
+	if err != nil {
+		return err
+	}
+	if e := x.engine(); e.outcome == found && e.finding.verdict == s.was.verdict {
+		return nil
+	}
+	was, is := string(s.was.verdict), "came to "+s.r.Summary()
+	if s.was.sentence != "" {
+		was += " (" + s.was.sentence + ")"
+	}
+	switch {
+	case rp.diverged != nil:
+		is = fmt.Sprintf("did not follow its schedule: at step %d it expects %s and finds %s",
+			rp.diverged.Step, rp.diverged.Expected, rp.diverged.Found)
+	case rp.ended:
+		is = fmt.Sprintf("went on after step %d, the last", s.r.Steps)
+	}
+	return fmt.Errorf("explore: %s is not deterministic: found %s after %s, and the replay %s; do its roles use anything that changes outside the shared struct?",
+		prog.Name, was, many(s.r.FoundAfter, "execution"), is)
 }
 
 // record runs the choices with the recorder on and fills the result.
