@@ -37,7 +37,8 @@ var house = []struct{ folder, imports string }{
 	{"problems/*/*", "parent problems sync sem condvar shm ipc"},
 	// The free run reads the clock of package futex, by which its processes are compared.
 	{"internal/run", "problems explore internal/proc shm internal/step internal/futex internal/waitgraph internal/lock unix"},
-	{"internal/cli", "internal/run problems/all problems explore shm sync sem condvar ipc internal/step internal/lock others"},
+	{"bench", "sync sem condvar shm internal/sysv unix"},
+	{"internal/cli", "bench internal/run problems/all problems explore shm sync sem condvar ipc internal/step internal/lock others"},
 	{"cmd/*", "internal/cli"},
 	// For tests alone.
 	{"internal/childtest", "unix others"},
