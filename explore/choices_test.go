@@ -131,6 +131,13 @@ var (
 
 	breaks = mixedProgram("breaks", nil, func(_ *P, m *mixed) { m.Flag.Add(1); m.Flag.Add(1); panic("broken") })
 
+	nested any // what a search inside of one has come to
+	nests  = mixedProgram("nests", func(*mixed) error {
+		defer func() { nested = recover() }()
+		_, err := Explore(New("inner", Spec[mixed]{Roles: repeat(1, section)}), Options{})
+		return err
+	}, section)
+
 	loopForEver = mixedProgram("loop-for-ever", nil, addForEver, addForEver)
 )
 
@@ -273,17 +280,12 @@ func TestAWakeupNamesTheCondition(t *testing.T) {
 }
 
 func TestASecondSearchPanics(t *testing.T) {
-	var inner any
-	prog := New("outer", Spec[mixed]{
-		Roles: []Role[mixed]{{Name: "role", Run: func(*P, *mixed) {}}},
-		Finally: func(*mixed) error {
-			defer func() { inner = recover() }()
-			_, err := Explore(sections, Options{})
-			return err
-		}})
-	_, err := Explore(prog, Options{Strategy: "dfs"})
-	require.NoError(t, err)
-	require.Equal(t, "explore: a second search in one process; run one after the other, or in a process of its own", inner)
+	for _, processes := range []bool{false, true} {
+		nested = nil
+		_, err := Explore(nests, Options{Strategy: "dfs", Processes: processes})
+		require.NoError(t, err)
+		require.Equal(t, "explore: a second search in one process; run one after the other, or in a process of its own", nested)
+	}
 }
 
 func TestAProgramThatIsNotDeterministicIsAnError(t *testing.T) {

@@ -110,10 +110,16 @@ func (c *clocks) release(p int, offset uint32, hides bool) {
 	c.time[p][p]++
 }
 
-// step takes account of an operation of p. granted says whether the predicate of
-// a conditional operation holds. It returns the step of an earlier access that
-// races with this one, or 0.
-func (c *clocks) step(p int, op *step.Op, granted bool, now int) int {
+// done says what an operation that need not do it is going to do.
+type done struct {
+	granted  bool // a conditional one takes what it tries to take
+	swapped  bool // the exchange of a compare-and-swap
+	signaled bool // the wait that it returns from was ended by a wake
+}
+
+// step takes account of an operation of p. It returns the step of an earlier
+// access that races with this one, or 0.
+func (c *clocks) step(p int, op *step.Op, does done, now int) int {
 	k := op.Kind
 	if k.Plain() {
 		return c.access(p, op.Object, k == step.Set, int32(now))
@@ -129,13 +135,14 @@ func (c *clocks) step(p int, op *step.Op, granted bool, now int) int {
 		c.release(p, op.Second, true)
 		return 0
 	}
-	if k.Acquires() || k.Conditional() && granted {
+	if k.Acquires() || does.granted {
 		c.acquire(p, op.Object)
 	}
-	if k == step.Reacquire {
+	if k == step.Reacquire && does.signaled {
 		c.acquire(p, op.Second)
 	}
-	if k.Releases() {
+	// Where a compare-and-swap finds something else, it has loaded and not stored.
+	if k.Releases() && (does.swapped || k != step.CompareAndSwap) {
 		c.release(p, op.Object, k == step.Store || k == step.Unlock)
 	}
 	return 0

@@ -94,6 +94,10 @@ func (e *engine) refusal(want Choice, pt *Point) string {
 		return fmt.Sprintf("P%d is dead", want.N)
 	case want.Kind == Spurious && !p.asleep:
 		return fmt.Sprintf("P%d does not sleep", want.N)
+	case want.Kind == Kill && !e.firstOfProcess(want.N):
+		return fmt.Sprintf("P%d dies with its process, whose death is that of the first who is alive in it", want.N)
+	case want.Kind == Kill:
+		return fmt.Sprintf("P%d cannot be killed", want.N)
 	case want.Kind == Timeout:
 		return fmt.Sprintf("P%d waits for nothing that a context could end", want.N)
 	}

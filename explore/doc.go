@@ -18,7 +18,10 @@
 //
 // Roles may use the shared struct and their [P], and nothing else that changes:
 // no clock, no randomness but P.Choose, no goroutines, no iteration over maps.
-// Objects they synchronize with lie in the shared struct.
+// Objects they synchronize with lie in the shared struct. Where a role goes on for
+// ever without an operation on the struct, a search in memory does not end, since
+// nothing else runs meanwhile; one between processes ends after ten seconds with an
+// error that names the participant.
 //
 // One search runs at a time in a process; a second one panics. While it runs, no
 // other goroutine of the process may use this module's primitives or cells.

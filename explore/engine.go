@@ -2,9 +2,11 @@ package explore
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/interlock-go/interlock/internal/step"
@@ -59,6 +61,7 @@ type part struct {
 	order  int    // place in the queue
 	reply  uint64
 
+	signaled bool    // a wake has ended the last sleep
 	timedOut bool    // the context's end was chosen, and the participant has not been told
 	timeout  step.Op // that choice as an operation
 	turn     bool    // somebody has ended its Park
@@ -117,7 +120,7 @@ func (e *engine) reset() {
 	copy(unsafe.Slice((*byte)(e.base), e.schema.Size), e.initial)
 	for i := range e.parts {
 		p := &e.parts[i]
-		p.status, p.asleep, p.timedOut, p.reply = alive, false, false, 0
+		p.status, p.asleep, p.signaled, p.timedOut, p.reply = alive, false, false, false, 0
 		p.turn, p.pending, p.braced = false, step.None, step.None
 		step.StateOf(p.p).Reset()
 	}
@@ -153,7 +156,7 @@ func (e *engine) announced(i int) {
 	p := &e.parts[i]
 	if on := p.op.SleepOn; on != step.None {
 		p.op.SleepOn = step.None
-		if e.load32(on) == uint32(p.op.Old) {
+		if p.signaled = e.load32(on) != uint32(p.op.Old); !p.signaled {
 			e.sleep(i, on)
 			p.watch = p.op.Watch
 		}
@@ -182,11 +185,38 @@ func (e *engine) ended(i int) {
 
 // panicked is told that a participant's role has panicked.
 func (e *engine) panicked(i int, value, stack string) {
+	e.broke(i, fmt.Sprintf("P%d panicked: %s", i, shortened(value)), stack)
+}
+
+// left is told that a participant's role has ended its goroutine, as the functions
+// of package testing do that fail a test at once.
+func (e *engine) left(i int) {
+	e.broke(i, fmt.Sprintf("P%d left its role by runtime.Goexit", i), "")
+}
+
+// broke is told that a participant's role has ended without a return.
+func (e *engine) broke(i int, sentence, detail string) {
 	e.parts[i].status = ended
 	if e.running == i {
 		e.completed()
 	}
-	e.found(Violated, fmt.Sprintf("P%d panicked: %s", i, value), stack)
+	e.found(Violated, sentence, detail)
+}
+
+// maxPanic bounds the bytes of a panic's text in a finding. It is less than what
+// comes through from a process (proc.Slot.Text): what is cut is cut here alone, in
+// memory and between processes alike.
+const maxPanic = 240
+
+func shortened(text string) string {
+	if len(text) <= maxPanic {
+		return text
+	}
+	n := maxPanic
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n] + "…"
 }
 
 // identity is what participant i stores in lock words: its process's.
@@ -254,14 +284,27 @@ func (e *engine) completed() {
 		e.recorder.after(e)
 	}
 	if e.prog.Always != nil && e.outcome == running {
-		if err := e.check(e.prog.Always); err != nil {
-			e.found(Violated, err.Error(), "")
-		}
+		e.check(e.prog.Always)
 	}
 }
 
-func (e *engine) check(oracle func(unsafe.Pointer) error) error {
-	return step.Observe(func() error { return oracle(e.base) })
+// check asks an oracle. In memory it runs in the coroutine of whoever made the
+// step, which must not be blamed for what the oracle does.
+func (e *engine) check(oracle func(unsafe.Pointer) error) {
+	answered := false
+	defer func() {
+		switch v := recover(); {
+		case v != nil:
+			e.found(Violated, fmt.Sprintf("the oracle panicked: %v", v), string(debug.Stack()))
+		case !answered:
+			e.found(Violated, "the oracle was left by runtime.Goexit", "")
+		}
+	}()
+	err := step.Observe(func() error { return oracle(e.base) })
+	answered = true
+	if err != nil {
+		e.found(Violated, err.Error(), "")
+	}
 }
 
 func (e *engine) found(v Verdict, sentence, detail string) {
@@ -353,7 +396,7 @@ func (e *engine) enabled(i int) bool {
 		return p.turn
 	case p.op.Kind == step.Pend:
 		return e.slotFree(i)
-	case p.op.Pred == 0:
+	case p.op.Pred == 0 || p.op.Kind.Conditional():
 		return true
 	}
 	return p.op.Pred.Holds(e.at(p.op.Object))
@@ -453,8 +496,22 @@ func (e *engine) order(i int, op *step.Op) bool {
 	if op.Kind == step.Await {
 		return e.orderAwait(i)
 	}
-	granted := op.Kind.Conditional() && op.Pred.Holds(e.at(op.Object))
-	return e.raceFree(e.clocks.step(i, op, granted, e.steps))
+	does := done{signaled: e.parts[i].signaled}
+	switch {
+	case op.Kind.Conditional():
+		does.granted = op.Pred.Holds(e.at(op.Object))
+	case op.Kind == step.CompareAndSwap:
+		does.swapped = e.holds(op)
+	}
+	return e.raceFree(e.clocks.step(i, op, does, e.steps))
+}
+
+// holds reports whether an operation finds what it expects in its word.
+func (e *engine) holds(op *step.Op) bool {
+	if op.Size == 8 {
+		return e.load64(op.Object) == op.Old
+	}
+	return e.load32(op.Object) == uint32(op.Old)
 }
 
 // orderAwait takes account of what the predicate of an Await has read: first what
@@ -496,10 +553,9 @@ func (e *engine) over() {
 	}
 	// What has to hold in the end is not owed by participants that were killed.
 	if e.prog.Finally != nil && !e.killed {
-		if err := e.check(e.prog.Finally); err != nil {
-			e.found(Violated, err.Error(), "")
-			return
-		}
+		e.check(e.prog.Finally)
 	}
-	e.outcome = complete
+	if e.outcome == running {
+		e.outcome = complete
+	}
 }

@@ -22,7 +22,7 @@ func Explore(prog *Program, o Options) (*Result, error) {
 	}
 	defer func() {
 		if x != nil {
-			x.close()
+			closeExecutor(x)
 		}
 	}()
 
@@ -44,9 +44,9 @@ func Explore(prog *Program, o Options) (*Result, error) {
 		s.shorten()
 		// Once more, with positions; a search itself has no time for them.
 		r.Schedule = Schedule{Fine: o.Fine, Program: x.engine().mark(), Choices: s.best}
-		x.close()
+		closeExecutor(x)
 		x = nil
-		if err := recordAnew(prog, o, s.best, r); err != nil {
+		if err := s.recordAnew(prog); err != nil {
 			return nil, err
 		}
 	case !r.Exhausted:
@@ -92,10 +92,11 @@ type search struct {
 	o    Options
 	r    *Result
 	best []Choice // of the shortest execution with a finding so far
+	was  *finding // the first
 }
 
-// progressEvery is how many executions lie between two reports of progress, and
-// two looks at Options.Stop. Those between processes may take half a minute.
+// progressEvery is how many executions lie between two reports of progress. Those
+// between processes may take half a minute.
 const progressEvery = 64
 
 // hopeless is how many executions in a row may reach the limit of steps before a
@@ -110,7 +111,10 @@ func (s *search) run(ph phase) (bool, error) {
 		if n == ph.executions {
 			return false, nil
 		}
-		if n%progressEvery == 0 && s.interrupted() {
+		if n%progressEvery == 0 && s.o.Progress != nil {
+			s.o.Progress(s.r.Executions + s.r.Cut)
+		}
+		if s.stopped() {
 			s.r.Limit = "an interrupt"
 			return true, nil
 		}
@@ -135,7 +139,7 @@ func (s *search) run(ph phase) (bool, error) {
 		s.r.Executions++
 		s.r.TotalSteps += e.steps
 		if e.outcome == found {
-			s.best, s.r.FoundAfter = append([]Choice(nil), e.choices...), s.r.Executions
+			s.best, s.was, s.r.FoundAfter = append([]Choice(nil), e.choices...), e.finding, s.r.Executions
 			return true, nil
 		}
 	}
@@ -147,10 +151,8 @@ func (s *search) run(ph phase) (bool, error) {
 	return true, nil
 }
 
-func (s *search) interrupted() bool {
-	if s.o.Progress != nil {
-		s.o.Progress(s.r.Executions + s.r.Cut)
-	}
+// stopped reports whether whoever searches wants no more of it.
+func (s *search) stopped() bool {
 	select {
 	case <-s.o.Stop:
 		return true
@@ -159,15 +161,34 @@ func (s *search) interrupted() bool {
 	}
 }
 
-// recordAnew records the choices on an executor of its own, which is slow for its positions.
-func recordAnew(prog *Program, o Options, choices []Choice, r *Result) error {
-	x, err := newExecutor(prog, o, true)
+// recordAnew records the best choices on an executor of its own, which is slow for
+// its positions. They come to the same finding again, or it is worth nothing.
+func (s *search) recordAnew(prog *Program) error {
+	x, err := newExecutor(prog, s.o, true)
 	if err != nil {
 		return err
 	}
-	defer x.close()
-	_, err = record(x, choices, r)
-	return err
+	defer closeExecutor(x)
+	rp, err := record(x, s.best, s.r)
+	if err != nil {
+		return err
+	}
+	if e := x.engine(); e.outcome == found && e.finding.verdict == s.was.verdict {
+		return nil
+	}
+	was, is := string(s.was.verdict), "came to "+s.r.Summary()
+	if s.was.sentence != "" {
+		was += " (" + s.was.sentence + ")"
+	}
+	switch {
+	case rp.diverged != nil:
+		is = fmt.Sprintf("did not follow its schedule: at step %d it expects %s and finds %s",
+			rp.diverged.Step, rp.diverged.Expected, rp.diverged.Found)
+	case rp.ended:
+		is = fmt.Sprintf("went on after step %d, the last", s.r.Steps)
+	}
+	return fmt.Errorf("explore: %s is not deterministic: found %s after %s, and the replay %s; do its roles use anything that changes outside the shared struct?",
+		prog.Name, was, many(s.r.FoundAfter, "execution"), is)
 }
 
 // record runs the choices with the recorder on and fills the result.
@@ -187,7 +208,7 @@ func record(x executor, choices []Choice, r *Result) (*replay, error) {
 // result moves what the last execution came to into r.
 func (e *engine) result(r *Result) {
 	r.Steps, r.Trace = e.steps, e.recorder.events
-	r.trace = e.recorder.draw(e)
+	r.trace = e.recorder.trace
 	switch e.outcome {
 	case complete:
 		r.Verdict = Holds
@@ -223,7 +244,7 @@ func Replay(prog *Program, sched Schedule, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer x.close()
+	defer closeExecutor(x)
 	rp, err := record(x, sched.Choices, r)
 	if err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 	"runtime/debug"
-	gosync "sync/atomic"
 
 	"github.com/interlock-go/interlock/internal/step"
 	"github.com/interlock-go/interlock/shm"
@@ -23,6 +22,7 @@ type memory struct {
 
 	starting   bool // participants run up to their first announcement
 	abandoning bool // participants unwind
+	unwinds    int  // of the one that unwinds
 	next       int  // who goes, as the last announcer decided
 }
 
@@ -33,20 +33,14 @@ type coroutine struct {
 	idle   bool
 }
 
-// unwound is what an abandoned participant panics with: its deferred functions
-// run, but every operation in them panics again and touches nothing, since after
-// a SIGKILL they would not have run.
-type unwound struct{}
-
-var searching gosync.Bool
+// gone is what a coroutine panics with whose role has called runtime.Goexit, which
+// nothing can stop: else the call would end the goroutine of the search as well.
+type gone struct{ participant int }
 
 func newMemory(prog *Program, o Options) (*memory, error) {
 	region, err := shm.NewHeap(shm.Layout{Struct: prog.Struct})
 	if err != nil {
 		return nil, err
-	}
-	if !searching.CompareAndSwap(false, true) {
-		panic("explore: a second search in one process; run one after the other, or in a process of its own")
 	}
 	if prog.Init != nil {
 		prog.Init(region.Data())
@@ -61,42 +55,62 @@ func newMemory(prog *Program, o Options) (*memory, error) {
 	m.e.thread = m.e.identity // as robust.Keeper has it where there are no threads
 	m.e.fate = &step.Fate{}
 	step.SetFate(m.e.fate)
-	m.coroutines = make([]coroutine, len(prog.Roles))
 	step.Memory(region.Data(), uintptr(region.Schema().Size))
 	step.Simulate(true)
 	step.Control(m, o.Fine)
+	m.coroutines = make([]coroutine, len(prog.Roles))
 	for i := range m.coroutines {
-		c := &m.coroutines[i]
-		c.resume, c.stop = iter.Pull(m.body(i))
-		c.idle = true
+		m.start(i)
 	}
 	return m, nil
 }
 
+func (m *memory) start(i int) {
+	c := &m.coroutines[i]
+	c.resume, c.stop = iter.Pull(m.body(i))
+	c.idle = true
+}
+
 // await evaluates the predicate of participant i's Await, in the coroutine of
 // whoever asks; a panic in it is the participant's own.
-func (m *memory) await(i int) bool {
+func (m *memory) await(i int) (holds bool) {
+	answered := false
 	defer func() {
-		if r := recover(); r != nil {
+		switch r := recover(); {
+		case r != nil:
 			m.e.panicked(i, fmt.Sprint(r), string(debug.Stack()))
+		case !answered:
+			m.e.left(i)
 		}
 	}()
 	p := m.e.parts[i].p
-	return step.StateOf(p).Evaluate(p)
+	holds = step.StateOf(p).Evaluate(p)
+	answered = true
+	return holds
 }
 
 func (m *memory) engine() *engine { return m.e }
 func (m *memory) pids() []int     { return nil }
 
+// close ends the coroutines. Where a panic has come out of the search they are in
+// the middle of their roles.
 func (m *memory) close() {
+	m.abandoning = true
 	for i := range m.coroutines {
-		m.coroutines[i].stop()
+		m.stop(i)
 	}
 	step.Control(nil, false)
 	step.Simulate(false)
 	step.Record(false)
 	m.region.Close()
-	searching.Store(false)
+}
+
+func (m *memory) stop(i int) {
+	defer func() { m.coroutines[i].stop() }() // what has replaced it
+	defer m.replace()
+	m.unwinds = 0
+	step.Run(m.e.parts[i].p)
+	m.coroutines[i].stop()
 }
 
 // execute runs one execution to its outcome.
@@ -115,33 +129,68 @@ func (m *memory) execute(s strategy) {
 	}
 	m.starting = false
 
-	for m.next = e.advance(); m.next >= 0; {
-		m.resume(m.next)
+	m.next = e.advance()
+	m.goOn()
+	if e.recorder != nil {
+		e.recorder.over(e)
 	}
 
 	m.abandoning = true
 	for i := range m.coroutines {
 		if !m.coroutines[i].idle {
+			m.unwinds = 0
 			m.resume(i)
 		}
 	}
 	m.abandoning = false
 }
 
+// goOn lets participants go until the execution is over.
+func (m *memory) goOn() {
+	defer m.replace()
+	for m.next >= 0 {
+		m.switchTo(m.next)
+	}
+}
+
 func (m *memory) resume(i int) {
+	defer m.replace()
+	m.switchTo(i)
+}
+
+func (m *memory) switchTo(i int) {
 	step.Run(m.e.parts[i].p)
 	m.coroutines[i].resume()
+}
+
+// replace is deferred: it replaces a coroutine that is gone, which ends the
+// execution. Every other panic goes on.
+func (m *memory) replace() {
+	switch r := recover().(type) {
+	case nil:
+	case gone:
+		m.start(r.participant)
+		m.next = -1
+	default:
+		panic(r)
+	}
 }
 
 // body is a coroutine: it plays its role once each execution.
 func (m *memory) body(i int) iter.Seq[struct{}] {
 	return func(yield func(struct{}) bool) {
+		stopped := false
+		defer func() {
+			if r := recover(); r != nil {
+				panic(r)
+			}
+			if !stopped {
+				panic(gone{i})
+			}
+		}()
 		c := &m.coroutines[i]
 		c.yield = yield
 		for more := true; more; more = yield(struct{}{}) {
-			if m.abandoning {
-				return // stopped before it ever ran
-			}
 			c.idle = false
 			m.play(i)
 			c.idle = true
@@ -149,18 +198,24 @@ func (m *memory) body(i int) iter.Seq[struct{}] {
 				m.next = m.e.advance()
 			}
 		}
+		stopped = true
 	}
 }
 
+// play plays the role once. What an abandoned participant comes to is nobody's.
 func (m *memory) play(i int) {
+	returned := false
 	defer func() {
-		switch r := recover(); r.(type) {
-		case nil, unwound:
-		default:
+		switch r := recover(); {
+		case m.abandoning:
+		case r != nil:
 			m.e.panicked(i, fmt.Sprint(r), string(debug.Stack()))
+		case !returned:
+			m.e.left(i)
 		}
 	}()
 	m.e.prog.Roles[i].Run(m.e.parts[i].p, m.region.Data())
+	returned = true
 	if !m.abandoning {
 		m.e.ended(i)
 	}
@@ -169,7 +224,7 @@ func (m *memory) play(i int) {
 // Step implements [step.Driver].
 func (m *memory) Step(p *step.P) {
 	if m.abandoning {
-		panic(unwound{})
+		unwind(p, &m.unwinds)
 	}
 	i := p.ID()
 	if !m.starting {
@@ -181,7 +236,7 @@ func (m *memory) Step(p *step.P) {
 	}
 	m.coroutines[i].yield(struct{}{})
 	if m.abandoning {
-		panic(unwound{})
+		unwind(p, &m.unwinds)
 	}
 }
 

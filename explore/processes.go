@@ -3,6 +3,7 @@ package explore
 import (
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/interlock-go/interlock/internal/proc"
 	"github.com/interlock-go/interlock/internal/step"
@@ -33,7 +34,13 @@ type processes struct {
 	g      *proc.Group
 	idle   []bool // waits for a Play
 	awaits []evaluation
+
+	patience time.Duration // with a participant that goes on and announces nothing
 }
+
+// patience is far longer than a participant takes from one announcement to the
+// next, also on a machine under load.
+const patience = 10 * time.Second
 
 // evaluation is the last value of an Await's predicate, and what it was computed from.
 type evaluation struct {
@@ -52,7 +59,7 @@ func newProcesses(prog *Program, o Options, record bool) (*processes, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &processes{g: g, idle: make([]bool, g.N()), awaits: make([]evaluation, g.N())}
+	x := &processes{g: g, idle: make([]bool, g.N()), awaits: make([]evaluation, g.N()), patience: patience}
 	x.e = newEngine(prog, g.Region, o)
 	x.e.await, x.e.kill = x.await, x.kill
 	x.e.fate = g.Fate()
@@ -92,10 +99,25 @@ func (x *processes) execute(s strategy) {
 	for next := e.advance(); next >= 0; next = e.advance() {
 		x.resume(next, proc.Go)
 	}
+	x.lookForDead()
+	if e.recorder != nil {
+		e.recorder.over(e)
+	}
 	for i := range e.parts {
 		if p := &e.parts[i]; !x.idle[i] && p.status == alive {
-			x.command(i, proc.Abandon)
-			x.idle[i] = x.g.Slot(i).Gone == 0
+			x.idle[i] = x.command(i, proc.Abandon) && x.g.Slot(i).Spent == 0
+		}
+	}
+}
+
+// lookForDead looks whether a participant is dead without its having been chosen:
+// what has been found in such an execution, that nobody can go on above all, is
+// not the program's doing.
+func (x *processes) lookForDead() {
+	for i := range x.e.parts {
+		if x.e.outcome != failed && x.e.parts[i].status == alive && x.g.Slot(i).Reaped() {
+			x.e.outcome = running
+			x.heard(i)
 		}
 	}
 }
@@ -105,10 +127,9 @@ func (x *processes) resume(i int, command uint32) {
 	slot := x.g.Slot(i)
 	slot.Reply = x.e.parts[i].reply
 	x.idle[i] = false
-	x.command(i, command)
-	for slot.Gone == 0 && slot.Message == proc.WakeQuery {
+	for x.command(i, command) && slot.Message == proc.WakeQuery {
 		slot.Reply = uint64(x.e.wake(slot.Object, int(slot.Value)))
-		x.command(i, proc.Go)
+		command = proc.Go
 	}
 	x.heard(i)
 }
@@ -116,7 +137,7 @@ func (x *processes) resume(i int, command uint32) {
 // heard takes note of a participant's message.
 func (x *processes) heard(i int) {
 	switch slot := x.g.Slot(i); {
-	case slot.Gone != 0:
+	case slot.Reaped():
 		x.e.parts[i].status = dead
 		x.fail(fmt.Errorf("explore: P%d, process %d, died: %v", i, x.g.Pid(i), describe(x.g, i)))
 	case slot.Message == proc.Announced:
@@ -128,11 +149,14 @@ func (x *processes) heard(i int) {
 		x.evaluated(i)
 		x.e.announced(i)
 	case slot.Message == proc.Ended:
-		x.idle[i] = true
+		x.idle[i] = slot.Spent == 0
 		x.e.ended(i)
 	case slot.Message == proc.Panicked:
-		x.idle[i] = true
+		x.idle[i] = slot.Spent == 0
 		x.e.panicked(i, slot.GetText(), slot.GetDetail())
+	case slot.Message == proc.Left:
+		x.idle[i] = slot.Spent == 0
+		x.e.left(i)
 	default:
 		x.fail(fmt.Errorf("explore: P%d sent message %d, which makes no sense", i, slot.Message))
 	}
@@ -152,13 +176,23 @@ func describe(g *proc.Group, i int) string {
 	return fmt.Sprintf("exit status %d", s.ExitStatus())
 }
 
-func (x *processes) command(i int, command uint32) {
+// command has a participant do something and waits until it has. False: it is
+// dead. It is killed where it goes on for too long.
+func (x *processes) command(i int, command uint32) bool {
 	slot := x.g.Slot(i)
-	if slot.Gone != 0 {
-		return
+	if slot.Reaped() {
+		return false
 	}
 	slot.Command = command
-	slot.HandOver()
+	if slot.HandOver(x.patience) {
+		return true
+	}
+	if !slot.Reaped() {
+		x.fail(fmt.Errorf("explore: P%d, process %d, has gone on for %v without an operation on the shared struct: does it loop, or wait for something else?",
+			i, x.g.Pid(i), x.patience))
+		x.g.Kill(i)
+	}
+	return false
 }
 
 func (x *processes) kill(i int) error {
@@ -177,8 +211,7 @@ func (x *processes) await(i int) bool {
 		changed = changed || x.e.load64(r.Offset()) != v.values[k]
 	}
 	if changed {
-		x.command(i, proc.Evaluate)
-		if x.g.Slot(i).Message != proc.Announced {
+		if !x.command(i, proc.Evaluate) || x.g.Slot(i).Message != proc.Announced {
 			x.heard(i) // it has panicked, or died
 			return false
 		}
@@ -204,6 +237,7 @@ func (x *processes) evaluated(i int) {
 type remote struct {
 	slot       *proc.Slot
 	abandoning bool
+	unwinds    int
 }
 
 // participate is what a participant's process does.
@@ -213,6 +247,11 @@ func participate(self *proc.Self) {
 	step.Control(r, self.Fine)
 	step.Record(self.Record)
 	step.Run(self.P)
+	defer func() { // a role has called runtime.Goexit, which nothing can stop
+		for self.Slot.Spent = 1; ; {
+			self.Slot.HandBack()
+		}
+	}()
 	self.Slot.Message = proc.Ready
 	for {
 		if self.Slot.HandBack() == proc.Play {
@@ -227,23 +266,27 @@ func participate(self *proc.Self) {
 }
 
 func (r *remote) play(self *proc.Self) {
+	returned := false
 	defer func() {
-		switch v := recover(); v.(type) {
-		case nil, unwound:
-		default:
+		switch v := recover(); {
+		case r.abandoning:
+		case v != nil:
 			r.slot.SetText(fmt.Sprint(v))
 			r.slot.SetDetail(string(debug.Stack()))
 			r.slot.Message = proc.Panicked
+		case !returned:
+			r.slot.Message = proc.Left
 		}
 	}()
 	self.Program.Roles[self.P.ID()].Run(self.P, self.Region.Data())
+	returned = true
 	r.slot.Message = proc.Ended
 }
 
 // Step implements [step.Driver].
 func (r *remote) Step(p *step.P) {
 	if r.abandoning {
-		panic(unwound{})
+		r.unwind(p)
 	}
 	s := step.StateOf(p)
 	r.slot.Wait.Keeper = step.KeeperThread
@@ -258,10 +301,16 @@ func (r *remote) Step(p *step.P) {
 		case proc.Evaluate:
 			r.evaluate(p)
 		default:
-			r.abandoning = true
-			panic(unwound{})
+			r.unwind(p)
 		}
 	}
+}
+
+func (r *remote) unwind(p *step.P) {
+	if !r.abandoning {
+		r.abandoning, r.unwinds = true, 0
+	}
+	unwind(p, &r.unwinds)
 }
 
 func (r *remote) evaluate(p *step.P) {
@@ -284,8 +333,7 @@ func (r *remote) Give(*step.P) {}
 func (r *remote) Wake(p *step.P, word uint32, n int) int {
 	r.slot.Message, r.slot.Object, r.slot.Value = proc.WakeQuery, word, uint64(n)
 	if r.slot.HandBack() != proc.Go {
-		r.abandoning = true
-		panic(unwound{})
+		r.unwind(p)
 	}
 	return int(r.slot.Reply)
 }

@@ -7,7 +7,7 @@ package explore
 func (e *engine) sleep(i int, word uint32) {
 	p := &e.parts[i]
 	e.sleeps++
-	p.asleep, p.word, p.order = true, word, e.sleeps
+	p.asleep, p.signaled, p.word, p.order = true, false, word, e.sleeps
 }
 
 // wake wakes at most n sleepers of a word; which ones is a choice.
@@ -70,7 +70,7 @@ func (e *engine) wakeNth(word uint32, nth int) {
 			}
 		}
 		if before == nth {
-			e.parts[i].asleep, e.parts[i].op.Cancellable = false, false
+			e.parts[i].asleep, e.parts[i].signaled, e.parts[i].op.Cancellable = false, true, false
 			return
 		}
 	}

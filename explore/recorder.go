@@ -15,11 +15,15 @@ type recorder struct {
 	events []Event
 	ops    []step.Op // as performed, beside events
 	who    []int
+	trace  trace
 }
 
 func (r *recorder) reset(e *engine) {
-	r.events, r.ops, r.who = nil, nil, nil
+	r.events, r.ops, r.who, r.trace = nil, nil, nil, trace{}
 }
+
+// over is told that the execution is over, before participants are abandoned.
+func (r *recorder) over(e *engine) { r.trace = r.draw(e) }
 
 // before notes a step that is about to be performed.
 func (r *recorder) before(e *engine, c Choice) {

@@ -64,11 +64,12 @@ type Options struct {
 	Mortal     []int // who can be killed; nil: everybody
 	NoRaces    bool  // do not look for data races
 	Shortest   bool  // go on after a finding for a shorter one
-	Processes  bool  // replay between processes
+	Processes  bool  // between processes, not in memory
 
 	// Progress is called now and then with the number of executions. Optional.
 	Progress func(executions int)
-	// Stop ends a search early when it is closed: the verdict is Unknown. Optional.
+	// Stop ends a search early when it is closed: the verdict is Unknown, or that of
+	// what has been found, which is not shortened any more. Optional.
 	Stop <-chan struct{}
 }
 

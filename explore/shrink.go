@@ -26,7 +26,7 @@ func (s *search) seekShorter() {
 	}
 	limit := e.options.Steps
 	defer func() { e.options.Steps = limit }()
-	for n := 0; n < seeks && steps(s.best) > 1; n++ {
+	for n := 0; n < seeks && steps(s.best) > 1 && !s.stopped(); n++ {
 		e.options.Steps = steps(s.best) - 1
 		walk.begin()
 		s.x.execute(walk)
@@ -85,11 +85,17 @@ func less(a, b []Choice) bool {
 // improve tries to leave out a stretch, and to join two stretches of one participant.
 func (s *search) improve(blocks []block, better func([]Choice) bool) bool {
 	for i := range blocks {
+		if s.stopped() {
+			return false
+		}
 		if better(flatten(slices.Delete(slices.Clone(blocks), i, i+1))) {
 			return true
 		}
 	}
 	for i := range blocks {
+		if s.stopped() {
+			return false
+		}
 		for j := i - 2; j >= 0; j-- {
 			if blocks[j].who != blocks[i].who {
 				continue

@@ -80,8 +80,8 @@ func (s *Semaphore) Init(n uint32) error {
 
 // Wait takes a permit. If there is none, the caller sleeps until there is.
 func (s *Semaphore) Wait() {
-	if step.Driven || !s.take(0) {
-		_ = s.wait(word.Forever)
+	if state := s.data.Peek(); permits(state) == 0 || !s.data.FastCompareAndSwap(state, state-1) {
+		s.waitForever()
 	}
 }
 
@@ -99,13 +99,15 @@ func (s *Semaphore) TryWait() bool {
 
 // Post adds a permit and wakes one of those who sleep. It does not block.
 func (s *Semaphore) Post() error {
-	step.Enter(step.Post, unsafe.Pointer(s), 0)
-	err := s.post()
-	step.Leave()
-	return err
+	if state := s.data.Peek(); state < Max && s.data.FastCompareAndSwap(state, state+1) {
+		return nil // nobody waits: the upper half is 0
+	}
+	return s.post()
 }
 
 func (s *Semaphore) post() error {
+	step.Enter(step.Post, unsafe.Pointer(s), 0)
+	defer step.Leave()
 	for {
 		state := s.data.Load()
 		if permits(state) == Max {
@@ -141,6 +143,8 @@ func (s *Semaphore) take(counted uint64) bool {
 		}
 	}
 }
+
+func (s *Semaphore) waitForever() { _ = s.wait(word.Forever) }
 
 func (s *Semaphore) wait(ctx context.Context) error {
 	if err := step.Ended(ctx); err != nil {

@@ -134,6 +134,7 @@ func (m *Mutex) tryLockSlow() bool {
 
 func (m *Mutex) unlockSlow() {
 	step.Enter(step.Unlock, unsafe.Pointer(m), 0)
+	defer step.Leave()
 
 	switch state := m.word.Load(); {
 	case isFree(state):
@@ -142,8 +143,6 @@ func (m *Mutex) unlockSlow() {
 		panic("sync: Unlock of a Mutex that another process holds")
 	}
 	m.released(m.word.Swap(0))
-
-	step.Leave()
 }
 
 // released wakes a sleeper if the state in which the mutex was given up has one.

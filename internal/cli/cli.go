@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/interlock-go/interlock/bench"
 	"github.com/interlock-go/interlock/internal/run"
 	"github.com/interlock-go/interlock/problems/all"
 )
@@ -43,6 +44,7 @@ var errFound = errors.New("found")
 // Main runs the command that the arguments name and exits. In a process that was
 // started as a participant it plays that instead.
 func Main() {
+	bench.Init()
 	run.Init()
 	os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -77,7 +79,7 @@ With 2, 3 or a signal there is a message on standard error, also under --json.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
-	root.AddCommand(listCommand(), showCommand(), runCommand(nil), compareCommand(), exploreCommand(), replayCommand(), stormCommand())
+	root.AddCommand(listCommand(), showCommand(), runCommand(nil), compareCommand(), exploreCommand(), replayCommand(), benchCommand(), stormCommand())
 	return execute(root, args, stdout, stderr)
 }
 

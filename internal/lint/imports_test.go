@@ -39,7 +39,8 @@ var house = []struct{ folder, imports string }{
 	{"internal/run", "problems explore internal/proc shm internal/step internal/futex internal/waitgraph internal/lock unix"},
 	// It checks what the participants cannot see: who of them is a member, and by what thread it locks.
 	{"internal/storm", "explore internal/proc shm sync sem condvar internal/robust internal/word internal/step internal/lock"},
-	{"internal/cli", "internal/run internal/storm problems/all problems explore shm sync sem condvar ipc internal/step internal/lock others"},
+	{"bench", "sync sem condvar shm internal/sysv unix"},
+	{"internal/cli", "bench internal/run internal/storm problems/all problems explore shm sync sem condvar ipc internal/step internal/lock others"},
 	{"cmd/*", "internal/cli"},
 	// For tests alone.
 	{"internal/childtest", "unix others"},

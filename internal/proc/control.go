@@ -19,7 +19,8 @@ type Slot struct {
 	Turn uint32
 	Pid  uint32 // as the participant itself wrote it
 	Gone uint32 // written by the parent: the process has been reaped
-	_    uint32
+
+	Spent uint32 // the process can play no role any more
 
 	Command uint32 // parent → participant
 	Message uint32 // participant → parent
@@ -62,6 +63,7 @@ const (
 	WakeQuery                   // in the middle of a step: wake Value sleepers of Object
 	Ended                       // the role has returned
 	Panicked                    // the role has panicked: Text, Detail
+	Left                        // the role has called runtime.Goexit
 )
 
 // sleeper marks a turn for which the other side sleeps. Where it is clear, giving
@@ -75,7 +77,24 @@ const sleeper = 2
 const briefly = 10 * time.Millisecond
 
 // HandOver gives the slot to the participant and waits until it is given back.
-func (s *Slot) HandOver() { s.give(yours); s.await(mine) }
+// False: the participant is dead ([Slot.Reaped]), or has not given it back in time.
+//
+// It may have died just before, so that the slot was already given back on its
+// behalf, for the last time: who looked before the give alone would wait for ever.
+func (s *Slot) HandOver(patience time.Duration) bool {
+	s.give(yours)
+	if s.Reaped() {
+		return false
+	}
+	if s.sleepUnless(mine, true) && atomic.LoadUint32(&s.Turn)&^sleeper != mine && !s.awaitMine(futex.After(patience)) {
+		return false
+	}
+	return !s.Reaped()
+}
+
+// Reaped reports whether the participant's process is dead. What it has left in
+// the slot can be half written then.
+func (s *Slot) Reaped() bool { return atomic.LoadUint32(&s.Gone) != 0 }
 
 // HandBack gives the slot to the parent and waits for the next command.
 func (s *Slot) HandBack() uint32 { s.give(mine); s.await(yours); return s.Command }

@@ -64,7 +64,14 @@ func Start(prog *step.Program, o Options) (*Group, error) {
 		return nil, err
 	}
 	if prog.Init != nil {
+		initialized := false
+		defer func() {
+			if !initialized { // it has panicked
+				region.Close()
+			}
+		}()
 		prog.Init(region.Data())
+		initialized = true
 	}
 	g := &Group{Region: region, Prog: prog, children: make([]*child, n), pinned: -1, died: make(chan int, 2*n)}
 	if o.Pin {
@@ -102,7 +109,8 @@ func (g *Group) Fate() *step.Fate { return &controlOf(g.Region.Side()).Fate }
 // Pid is the process of a participant.
 func (g *Group) Pid(i int) int { return g.children[i].cmd.Process.Pid }
 
-// Died delivers the number of each participant whose process has been reaped.
+// Died delivers the number of each participant whose process has been reaped, as
+// long as none is replaced.
 func (g *Group) Died() <-chan int { return g.died }
 
 // Status is how a reaped participant's process ended.
@@ -128,8 +136,9 @@ func (g *Group) Kill(i int) {
 	<-c.reaped
 }
 
-// Respawn replaces a dead participant.
+// Respawn replaces a participant, dead or not.
 func (g *Group) Respawn(i int) error {
+	g.Kill(i)
 	if err := g.Launch(i); err != nil {
 		return err
 	}
@@ -187,7 +196,10 @@ func (g *Group) spawn(i int) error {
 		atomic.StoreUint32(&c.slot.Gone, 1)
 		c.slot.Leave() // on behalf of the dead
 		close(c.reaped)
-		g.died <- i
+		select {
+		case g.died <- i:
+		default: // where participants are replaced nobody listens
+		}
 	}()
 	return nil
 }
@@ -198,7 +210,7 @@ func (g *Group) awaitReady(i int) error {
 	if !c.slot.awaitMine(futex.After(patience)) {
 		return fmt.Errorf("proc: start P%d: the process did not report in %v; does main or TestMain call Init first?", i, patience)
 	}
-	if atomic.LoadUint32(&c.slot.Gone) != 0 {
+	if c.slot.Reaped() {
 		<-c.reaped
 		return fmt.Errorf("proc: start P%d: the process ended before it reported: %v; does main or TestMain call Init first?", i, c.err)
 	}

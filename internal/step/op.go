@@ -143,7 +143,8 @@ func (k Kind) Releases() bool { return kinds[k].release }
 // Plain reports whether the access does not synchronize, so that two of them can race.
 func (k Kind) Plain() bool { return k == Get || k == Set }
 
-// Conditional reports whether the operation acquires exactly if its predicate holds when it runs.
+// Conditional reports whether the operation can always go, and acquires exactly if
+// its predicate holds when it runs.
 func (k Kind) Conditional() bool { return k == TryLock || k == TryAcquire || k == TryRLock }
 
 // Private reports whether the operation touches nothing that other participants
@@ -160,7 +161,8 @@ type Op struct {
 	Kind Kind
 	Size uint8 // bytes of the object that a cell or word access touches
 
-	// Pred tells, evaluated on Object, whether the operation can go; 0: always.
+	// Pred tells, evaluated on Object, whether the operation can go, or what a
+	// conditional one does; 0: always.
 	Pred Pred
 
 	Object uint32

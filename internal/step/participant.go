@@ -121,6 +121,14 @@ func (s *State) Reset() {
 	s.Reads, s.calls = s.Reads[:0], s.calls[:0]
 }
 
+// Abandon forgets the calls that the participant is in. Drivers call it before
+// they unwind the participant by a panic: each operation of its deferred functions
+// is announced then, also where the panic has come out of the middle of a call that
+// is one step, so that none of them touches anything.
+func (s *State) Abandon() {
+	s.depth, s.calls, s.expired = 0, s.calls[:0], false
+}
+
 // Read is a cell or object that the predicate of an Await has read: its offset,
 // with PlainRead added where the access does not synchronize. (Offsets are
 // multiples of four.)

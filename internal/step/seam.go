@@ -78,7 +78,8 @@ func ID() uint32 {
 // Enter begins a call of a primitive on an object. In the coarse granularity the
 // call is announced, and Enter returns when the predicate holds and the
 // participant may perform the whole call. In a free run it labels what the
-// participant may come to sleep on. Every Enter has its [Leave].
+// participant may come to sleep on. Every Enter has its [Leave], deferred where
+// the call can panic: a role that recovers goes on, and is to be seen.
 func Enter(kind Kind, object unsafe.Pointer, pred Pred) {
 	enter(kind, object, nil, pred, false)
 }
@@ -117,8 +118,8 @@ func enter(kind Kind, object, second unsafe.Pointer, pred Pred, cancellable bool
 		s.depth++
 		return
 	}
-	s.depth++
 	s.calls = append(s.calls, label{kind, pred, offset(object)})
+	s.depth++
 }
 
 // Leave ends the call that the last Enter began.
@@ -127,6 +128,9 @@ func Leave() {
 		return
 	}
 	s := &current.state
+	if s.depth == 0 {
+		return // abandoned in the middle of the call
+	}
 	s.depth--
 	if fine {
 		s.calls = s.calls[:len(s.calls)-1]

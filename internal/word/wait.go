@@ -62,9 +62,7 @@ func sleep(ctx context.Context, addr *uint32, val uint32, g Guard, d *Watch) err
 const briefly = 50 * time.Microsecond
 
 func sleepForever(addr *uint32, val uint32) {
-	if futex.WaitBriefly(addr, val, briefly) == futex.TimedOut {
-		futex.Wait(addr, val, futex.None)
-	}
+	futex.Wait(addr, val, futex.None)
 }
 
 // sleepAmong sleeps on the word, on one of its own, which the context's end

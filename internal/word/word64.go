@@ -37,6 +37,12 @@ func (w *Word64) CompareAndSwap(old, v uint64) bool {
 	return atomic.CompareAndSwapUint64(&w.v, old, v)
 }
 
+// FastCompareAndSwap is CompareAndSwap in a free run: it always fails under
+// control, so that the slow path can be stepped.
+func (w *Word64) FastCompareAndSwap(old, v uint64) bool {
+	return !step.Driven && atomic.CompareAndSwapUint64(&w.v, old, v)
+}
+
 // Add adds delta, which wraps, and returns the sum.
 func (w *Word64) Add(delta uint64) uint64 {
 	if step.Driven {
