@@ -71,6 +71,9 @@ type Result struct {
 // in an hour.
 const patience = 10 * time.Second
 
+// spoil makes the world wrong, for tests.
+var spoil func(*world)
+
 // storm is a running one. Its own process is a member of the region too.
 type storm struct {
 	Options
@@ -121,6 +124,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		}
 	}()
 	begun := time.Now()
+	if spoil != nil {
+		spoil(s.w)
+	}
 	for i := range o.Participants {
 		s.up[i].Store(true)
 		s.all.Go(func() { s.play(i) })
