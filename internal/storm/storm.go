@@ -127,6 +127,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if spoil != nil {
 		spoil(s.w)
 	}
+	s.open()
 	for i := range o.Participants {
 		s.up[i].Store(true)
 		s.all.Go(func() { s.play(i) })

@@ -252,6 +252,7 @@ func (w *world) repair(a *account, what string) {
 
 // begin makes the first state.
 func (w *world) begin(permits, parties int) {
+	w.Gate.Store(1) // until all are up
 	w.Account.Left.Set(total)
 	w.Shelf.Left.Set(total)
 	if err := w.Permits.Init(permits); err != nil {
