@@ -353,7 +353,7 @@ func (e *engine) enabled(i int) bool {
 		return p.turn
 	case p.op.Kind == step.Pend:
 		return e.slotFree(i)
-	case p.op.Pred == 0:
+	case p.op.Pred == 0 || p.op.Kind.Conditional():
 		return true
 	}
 	return p.op.Pred.Holds(e.at(p.op.Object))
