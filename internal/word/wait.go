@@ -38,13 +38,13 @@ func sleep(ctx context.Context, addr *uint32, val uint32, g Guard, d *Watch) err
 	case step.Driven:
 		return step.Sleep(ctx, unsafe.Pointer(addr), val)
 	case ctx.Done() != nil:
-		return sleepAmong(ctx, addr, val, d)
+		return sleepAmong(ctx, d, Sleep{addr, val})
 	case watching && slot != nil:
 		slot.Begin(unsafe.Pointer(addr), val)
 		defer slot.End()
-		return sleepAmong(ctx, addr, val, d)
+		return sleepAmong(ctx, d, Sleep{addr, val})
 	case watching:
-		return sleepAmong(ctx, addr, val, d)
+		return sleepAmong(ctx, d, Sleep{addr, val})
 	case slot != nil:
 		slot.Begin(unsafe.Pointer(addr), val)
 		sleepForever(addr, val)
@@ -67,15 +67,15 @@ func sleepForever(addr *uint32, val uint32) {
 	}
 }
 
-// sleepAmong sleeps on the word, on one of its own, which the context's end
+// sleepAmong sleeps on the words, on one of its own, which the context's end
 // changes, and on the one that deaths change. The kernel reports the word of the
 // highest index if several were woken: so a wake that this sleeper has taken from
 // others never counts as the context's end, and is never lost.
-func sleepAmong(ctx context.Context, addr *uint32, val uint32, d *Watch) error {
+func sleepAmong(ctx context.Context, d *Watch, sleeps ...Sleep) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if futex.WaitBriefly(addr, val, briefly) != futex.TimedOut {
+	if len(sleeps) == 1 && futex.WaitBriefly(sleeps[0].addr, sleeps[0].val, briefly) != futex.TimedOut {
 		return nil
 	}
 	ended := new(uint32)
@@ -84,13 +84,16 @@ func sleepAmong(ctx context.Context, addr *uint32, val uint32, d *Watch) error {
 		futex.WakePrivate(ended)
 	})
 	defer stop()
-	words := []futex.Word{{Addr: ended, Private: true}}
+	words := make([]futex.Word, 0, 2+len(sleeps))
+	words = append(words, futex.Word{Addr: ended, Private: true})
 	if d != nil && d.Deaths != nil {
 		words = append(words, futex.Word{Addr: &d.Deaths.v, Val: d.Seen})
 	}
 	own := len(words)
-	woken := futex.WaitAny(append(words, futex.Word{Addr: addr, Val: val}))
-	if woken != own && atomic.LoadUint32(ended) != 0 {
+	for _, s := range sleeps {
+		words = append(words, futex.Word{Addr: s.addr, Val: s.val})
+	}
+	if futex.WaitAny(words) < own && atomic.LoadUint32(ended) != 0 {
 		return ctx.Err()
 	}
 	return nil
