@@ -2,6 +2,7 @@ package sync_test
 
 import (
 	"context"
+	"runtime"
 	"unsafe"
 
 	"github.com/interlock-go/interlock/explore"
@@ -25,3 +26,10 @@ var (
 	hangs = []explore.Verdict{explore.Deadlock}
 	races = []explore.Verdict{explore.Race, explore.Violated} // it looks too early: at what is not there, or is just being made
 )
+
+// until spins, in a free run.
+func until(cond func() bool) {
+	for !cond() {
+		runtime.Gosched()
+	}
+}
