@@ -18,7 +18,9 @@ var ending context.Context = mortal{context.Background()}
 
 type mortal struct{ context.Context }
 
-func (mortal) Done() <-chan struct{} { return make(chan struct{}) }
+func (mortal) Done() <-chan struct{} { return never }
+
+var never = make(chan struct{})
 
 // What a wrong version may come to.
 var (

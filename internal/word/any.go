@@ -49,6 +49,19 @@ func (w *Word) While(val uint32) Sleep { return Sleep{&w.v, val} }
 // WhileLow is a sleep on the low half while it holds val.
 func (w *Word64) WhileLow(val uint32) Sleep { return Sleep{(*uint32)(unsafe.Pointer(&w.v)), val} }
 
+// patient is the guard of those who do without the raw system call that comes first.
+var patient Guard = unguarded{}
+
+type unguarded struct{}
+
+func (unguarded) Begin() {}
+
+// WaitLowLong is [Word64.WaitLow] for those who know that they stand in line: the
+// processor slot that a brief wait would keep is for somebody before them.
+func (w *Word64) WaitLowLong(ctx context.Context, val uint32) error {
+	return wait(ctx, (*uint32)(unsafe.Pointer(&w.v)), val, patient, nil)
+}
+
 // Wait sleeps; see [Word.Wait].
 func (s Sleep) Wait(ctx context.Context) error { return wait(ctx, s.addr, s.val, nil, nil) }
 
@@ -69,5 +82,5 @@ func WaitAny(ctx context.Context, sleeps []Sleep) error {
 		}
 		return step.SleepAny(ctx, beds)
 	}
-	return sleepAmong(ctx, nil, sleeps...)
+	return sleepAmong(ctx, nil, nil, sleeps...)
 }

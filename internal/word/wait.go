@@ -38,19 +38,19 @@ func sleep(ctx context.Context, addr *uint32, val uint32, g Guard, d *Watch) err
 	case step.Driven:
 		return step.Sleep(ctx, unsafe.Pointer(addr), val)
 	case ctx.Done() != nil:
-		return sleepAmong(ctx, d, Sleep{addr, val})
+		return sleepAmong(ctx, g, d, Sleep{addr, val})
 	case watching && slot != nil:
 		slot.Begin(unsafe.Pointer(addr), val)
 		defer slot.End()
-		return sleepAmong(ctx, d, Sleep{addr, val})
+		return sleepAmong(ctx, g, d, Sleep{addr, val})
 	case watching:
-		return sleepAmong(ctx, d, Sleep{addr, val})
+		return sleepAmong(ctx, g, d, Sleep{addr, val})
 	case slot != nil:
 		slot.Begin(unsafe.Pointer(addr), val)
-		sleepForever(addr, val)
+		sleepForever(addr, val, g)
 		slot.End()
 	default:
-		sleepForever(addr, val)
+		sleepForever(addr, val, g)
 	}
 	return nil
 }
@@ -61,8 +61,8 @@ func sleep(ctx context.Context, addr *uint32, val uint32, g Guard, d *Watch) err
 // meanwhile.
 const briefly = 50 * time.Microsecond
 
-func sleepForever(addr *uint32, val uint32) {
-	if futex.WaitBriefly(addr, val, briefly) == futex.TimedOut {
+func sleepForever(addr *uint32, val uint32, g Guard) {
+	if g == patient || futex.WaitBriefly(addr, val, briefly) == futex.TimedOut {
 		futex.Wait(addr, val, futex.None)
 	}
 }
@@ -71,11 +71,11 @@ func sleepForever(addr *uint32, val uint32) {
 // changes, and on the one that deaths change. The kernel reports the word of the
 // highest index if several were woken: so a wake that this sleeper has taken from
 // others never counts as the context's end, and is never lost.
-func sleepAmong(ctx context.Context, d *Watch, sleeps ...Sleep) error {
+func sleepAmong(ctx context.Context, g Guard, d *Watch, sleeps ...Sleep) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if len(sleeps) == 1 && futex.WaitBriefly(sleeps[0].addr, sleeps[0].val, briefly) != futex.TimedOut {
+	if len(sleeps) == 1 && g != patient && futex.WaitBriefly(sleeps[0].addr, sleeps[0].val, briefly) != futex.TimedOut {
 		return nil
 	}
 	ended := new(uint32)
