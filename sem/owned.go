@@ -30,9 +30,13 @@ const MaxOwned = 64
 // A Post synchronizes before the return of the Wait that takes its permit, and so
 // does a death.
 type Owned struct {
-	// owner has a word for each permit: the member that has it, 0: nobody. A permit
-	// is taken and given back by one instruction, so that at any moment of a death
-	// it is known whose it is.
+	// owner has a word for each permit: the member that has it, 0: nobody, and above
+	// that how often it was taken, which wraps. A permit is taken and given back by
+	// one instruction, so that at any moment of a death it is known whose it is.
+	//
+	// Without the number, who finds that a dead member has it and is slow to take it
+	// over might take it from a live one, to whom the dead one's number was given
+	// and who has taken this permit meanwhile.
 	owner [MaxOwned]word.Word
 	n     uint32
 
@@ -45,6 +49,11 @@ type Owned struct {
 	// before it looks at the permits, and sleeps only while it is the same.
 	posts word.Word
 }
+
+const (
+	ownedMember = 1<<6 - 1
+	ownedTaken  = 1 << 6
+)
 
 // Init gives s its permits, before it is shared. More than [MaxOwned] is an error.
 func (s *Owned) Init(n int) error {
@@ -76,7 +85,7 @@ func (s *Owned) Post() {
 	defer step.Leave()
 	me := robust.MemberOf(unsafe.Pointer(s))
 	for i := range s.owner[:s.n] {
-		if s.owner[i].Load() == me && s.owner[i].CompareAndSwap(me, 0) {
+		if o := s.owner[i].Load(); o&ownedMember == me && s.owner[i].CompareAndSwap(o, o&^ownedMember) {
 			s.posted()
 			return
 		}
@@ -105,13 +114,15 @@ func (s *Owned) posted() {
 }
 
 func (s *Owned) free(owner uint32) bool {
-	return owner == 0 || robust.IsDead(unsafe.Pointer(s), owner)
+	member := owner & ownedMember
+	return member == 0 || robust.IsDead(unsafe.Pointer(s), member)
 }
 
 // take takes a permit that nobody alive has.
 func (s *Owned) take() bool {
 	for i := range s.owner[:s.n] {
-		if o := s.owner[i].Load(); s.free(o) && s.owner[i].CompareAndSwap(o, robust.MemberOf(unsafe.Pointer(s))) {
+		o := s.owner[i].Load()
+		if s.free(o) && s.owner[i].CompareAndSwap(o, o&^ownedMember+ownedTaken|robust.MemberOf(unsafe.Pointer(s))) {
 			return true
 		}
 	}
@@ -146,7 +157,7 @@ var available = step.RegisterPredicate(step.Predicate{
 	Holds: func(object unsafe.Pointer) bool {
 		s := (*Owned)(object)
 		for i := range s.owner[:min(s.n, MaxOwned)] {
-			if o := s.owner[i].Peek(); o == 0 || robust.PeekDead(object, o) {
+			if o := s.owner[i].Peek() & ownedMember; o == 0 || robust.PeekDead(object, o) {
 				return true
 			}
 		}
@@ -159,7 +170,7 @@ var _ = step.RegisterObject[Owned](step.Object{
 	State: func(object unsafe.Pointer, who func(uint32) string) string {
 		s, free, text := (*Owned)(object), 0, ""
 		for i := range s.owner[:min(s.n, MaxOwned)] {
-			if o := s.owner[i].Peek(); o == 0 {
+			if o := s.owner[i].Peek() & ownedMember; o == 0 {
 				free++
 			} else {
 				text += " " + who(o)
@@ -170,15 +181,16 @@ var _ = step.RegisterObject[Owned](step.Object{
 	Forget: func(object unsafe.Pointer, member uint32) {
 		s := (*Owned)(object)
 		for i := range s.owner[:min(s.n, MaxOwned)] {
-			if s.owner[i].CompareAndSwap(member, 0) {
-				s.posted()
+			o := s.owner[i].Load()
+			if o&ownedMember == member && s.owner[i].CompareAndSwap(o, o&^ownedMember) {
+				s.posted() // else somebody has taken it over
 			}
 		}
 	},
 	Uses: func(object unsafe.Pointer, member uint32) bool {
 		s := (*Owned)(object)
 		for i := range s.owner[:min(s.n, MaxOwned)] {
-			if s.owner[i].Peek() == member {
+			if s.owner[i].Peek()&ownedMember == member {
 				return true
 			}
 		}

@@ -26,25 +26,31 @@ import (
 type Once struct {
 	// One word, bit 0 at the right:
 	//
-	//	 31 30 29                                  0
-	//	+--+--+------------------------------------+
-	//	|F |S | member that is inside              |
-	//	+--+--+------------------------------------+
+	//	 31 30 29                       6 5         0
+	//	+--+--+--------------------------+-----------+
+	//	|F |S | how often it was begun   | member    |
+	//	+--+--+--------------------------+-----------+
 	//
-	//	0          not begun                  → member (Do)
+	//	0          nobody inside              → member (Do)
 	//	member     inside, nobody sleeps      → F (done), → S+member, → another member (it died)
 	//	S+member   inside, somebody sleeps    → F and a wake of all, → S+another member
 	//	F          done, for ever
 	//
 	// S may be set for nothing: one wake for nobody. It may not be clear while
 	// somebody sleeps: that is a hang.
+	//
+	// Without the number, who finds a dead member inside and is slow to take its
+	// place might take it from a live one, to whom the dead one's number was given
+	// and who has begun meanwhile. It stays when nobody is inside, and wraps.
 	state word.Word
 }
 
 const (
 	onceDone   = 1 << 31
 	onceSleeps = 1 << 30
-	onceMember = onceSleeps - 1
+	onceMember = 1<<6 - 1
+	onceBegun  = 1 << 6
+	onceNumber = onceSleeps - onceBegun
 )
 
 // Do calls f if nobody has done so, and returns when it is done.
@@ -92,7 +98,8 @@ func (o *Once) begin() (bool, uint32) {
 		if state&onceDone != 0 || inside != 0 && !robust.IsDead(unsafe.Pointer(o), inside) {
 			return false, state
 		}
-		if o.state.CompareAndSwap(state, state&onceSleeps|robust.MemberOf(unsafe.Pointer(o))) {
+		to := state&onceSleeps | (state+onceBegun)&onceNumber | robust.MemberOf(unsafe.Pointer(o))
+		if o.state.CompareAndSwap(state, to) {
 			return true, 0
 		}
 	}
@@ -123,16 +130,20 @@ func (o *Once) await(ctx context.Context) (bool, error) {
 
 // call calls f and finishes, or gives up where f panics.
 func (o *Once) call(f func()) {
-	left := uint32(0)
+	finished := false
 	defer func() {
 		step.Enter(step.Finish, unsafe.Pointer(o), 0)
 		defer step.Leave()
+		left := uint32(onceDone)
+		if !finished {
+			left = o.state.Load() & onceNumber // nobody else changes the number now
+		}
 		if o.state.Swap(left)&onceSleeps != 0 {
 			o.state.Wake(word.All)
 		}
 	}()
 	f()
-	left = onceDone
+	finished = true
 }
 
 // passable is the predicate on which Do waits.
@@ -165,9 +176,15 @@ var _ = step.RegisterObject[Once](step.Object{
 	},
 	Forget: func(object unsafe.Pointer, member uint32) {
 		o := (*Once)(object)
-		if state := o.state.Load(); state&onceDone == 0 && state&onceMember == member {
-			o.state.CompareAndSwap(state, 0)
-			o.state.Wake(word.All)
+		for {
+			state := o.state.Load()
+			if state&onceDone != 0 || state&onceMember != member {
+				return
+			}
+			if o.state.CompareAndSwap(state, state&onceNumber) { // it fails when somebody is about to sleep
+				o.state.Wake(word.All)
+				return
+			}
 		}
 	},
 })

@@ -56,6 +56,11 @@ type RWMutex struct {
 	// Who gives it away while members wait hands it to one of them: it is never
 	// free then. If it belongs to a dead one, whoever waits hands it on, with D if
 	// that one wrote. given in place of a member: given up for good.
+	//
+	// Only who waits may do that. A number of a dead member is given to the next
+	// process, and who has found the dead one and is slow would take the turn from a
+	// live one. From somebody who waits it cannot: in cyclic order the waiter comes
+	// before the same number has the turn again, and its bit is clear then.
 	turn word.Word64
 
 	// called changes when the turn is handed to a member; four words, so that few
@@ -342,10 +347,7 @@ func (rw *RWMutex) pass(t uint64) bool {
 		if !rw.turn.CompareAndSwap(t, turnGiven) {
 			return false
 		}
-		for i := range rw.called {
-			rw.called[i].Add(1)
-			rw.called[i].Wake(word.All)
-		}
+		rw.callAll()
 		return true
 	}
 	to, id := next(t &^ turnWrites)
@@ -357,21 +359,23 @@ func (rw *RWMutex) pass(t uint64) bool {
 }
 
 // call wakes the member to whom the turn has been handed. If that one is dead it
-// goes on: those who wait may have heard of the death before, and would sleep on.
+// wakes everybody, and one of them hands it on: they may have heard of the death
+// before, and would sleep on.
 func (rw *RWMutex) call(id uint32) {
-	for id != 0 && rw.isDead(id) {
-		t := rw.turn.Load()
-		if hasTurn(t) != id {
-			return // somebody else has seen it
-		}
-		to, after := next(ofDead(t))
-		if rw.turn.CompareAndSwap(t, to) {
-			id = after
-		}
-	}
-	if id != 0 {
+	switch {
+	case id == 0:
+	case rw.isDead(id):
+		rw.callAll()
+	default:
 		rw.called[calledWord(id)].Add(1)
 		rw.called[calledWord(id)].Wake(word.All)
+	}
+}
+
+func (rw *RWMutex) callAll() {
+	for i := range rw.called {
+		rw.called[i].Add(1)
+		rw.called[i].Wake(word.All)
 	}
 }
 
@@ -420,24 +424,35 @@ func (rw *RWMutex) leave() {
 	}
 }
 
-// tryTurn takes the turn if nobody alive has it.
+// tryTurn takes the turn if nobody alive has it. From a dead one it takes it like
+// somebody who waits: it may come to another one who does.
 func (rw *RWMutex) tryTurn() (bool, error) {
 	if !rw.turn.TryEnter() {
 		return false, nil
 	}
+	id := rw.me()
 	for {
 		t := rw.turn.Load()
-		holder := hasTurn(t)
-		switch {
+		waits := t&memberBit(id) != 0
+		switch holder := hasTurn(t); {
+		case holder == id:
+			return true, nil // handed to us
 		case holder == turnGiven:
 			rw.turn.Leave()
 			return false, ErrNotRecoverable
-		case holder != 0 && !rw.isDead(holder):
+		case holder == 0:
+			if rw.turn.CompareAndSwap(t, withTurn(t, id)) {
+				return true, nil
+			}
+		case rw.isDead(holder):
+			if waits {
+				rw.handOn(t)
+			} else {
+				rw.turn.CompareAndSwap(t, t|memberBit(id))
+			}
+		case !waits || rw.turn.CompareAndSwap(t, t&^memberBit(id)):
 			rw.turn.Leave()
 			return false, nil
-		}
-		if rw.turn.CompareAndSwap(t, withTurn(ofDead(t), rw.me())) {
-			return true, nil
 		}
 	}
 }

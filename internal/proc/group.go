@@ -119,6 +119,9 @@ func (g *Group) Status(i int) syscall.WaitStatus {
 	return g.children[i].cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
+// Reaped is closed when a participant's process is gone.
+func (g *Group) Reaped(i int) <-chan struct{} { return g.children[i].reaped }
+
 // Open lets the participants of a free run go.
 func (g *Group) Open() {
 	c := controlOf(g.Region.Side())
@@ -136,11 +139,20 @@ func (g *Group) Kill(i int) {
 // Respawn replaces a participant, dead or not.
 func (g *Group) Respawn(i int) error {
 	g.Kill(i)
-	if err := g.spawn(i); err != nil {
+	if err := g.Launch(i); err != nil {
 		return err
 	}
 	return g.awaitReady(i)
 }
+
+// Launch is Respawn that does not wait until the participant has the memory.
+func (g *Group) Launch(i int) error {
+	<-g.children[i].reaped
+	return g.spawn(i)
+}
+
+// AwaitReady waits until a launched participant has the memory.
+func (g *Group) AwaitReady(i int) error { return g.awaitReady(i) }
 
 // Close kills and reaps all participants and unmaps the memory.
 func (g *Group) Close() {

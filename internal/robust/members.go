@@ -21,11 +21,9 @@ type Table struct {
 	// Deaths changes when a member has died. Those who wait for something that a
 	// dead member cannot do any more sleep on it as well.
 	Deaths word.Word
-	// Died counts those who did not leave.
-	Died word.Word
 	// Joins changes when there is a member more or less.
 	Joins   word.Word
-	_       [52]byte
+	_       [56]byte
 	Members [MaxMembers]Member
 }
 
@@ -34,9 +32,18 @@ type Member struct {
 	// Life is held from the joining to the leaving: the kernel marks it when the
 	// process dies.
 	Life Node
-	// Announced is not 0 when the death has changed Deaths.
+	// Lives counts the processes that have had the place. One of them joins by
+	// adding itself, after it has taken the place and undone what a dead one left.
+	Lives word.Word
+	// Announced is what Lives was when a death was announced last. While the two are
+	// the same the place is a dead one's, also if somebody is about to take it over:
+	// if that one dies before it has joined, nobody has to hear of it.
+	//
+	// A flag in place of a number is wrong: who was to set it, and comes late, would
+	// set it for the next life, and nobody would hear of that one's death.
 	Announced word.Word
 	Pid       uint32
+	_         uint32
 	Joined    int64 // nanoseconds of CLOCK_MONOTONIC
 }
 
@@ -44,7 +51,9 @@ type Member struct {
 func (m *Member) Used() bool { return m.Life.Word.Peek() != 0 }
 
 // Alive reports whether the process that has the place is alive.
-func (m *Member) Alive() bool { return m.Life.Word.Peek()&ThreadID != 0 }
+func (m *Member) Alive() bool {
+	return m.Life.Word.Peek()&ThreadID != 0 && m.Lives.Peek() != m.Announced.Peek()
+}
 
 // Membership is this process's in one region.
 type Membership struct {
@@ -79,10 +88,10 @@ func Join(mem []byte, t *Table, forget func(id uint32)) *Membership {
 		m.id = uint32(i) + 1
 		place.Pid, place.Joined = uint32(os.Getpid()), int64(futex.After(0))
 		if was&OwnerDied != 0 {
+			t.announce(place, true)
 			forget(m.id)
-			t.announce(place)
 		}
-		place.Announced.Store(0)
+		place.Lives.Add(1)
 		break
 	}
 	t.Joins.Add(1)
@@ -213,15 +222,29 @@ func WatchOf(object unsafe.Pointer) word.Watch {
 	return word.Watch{Deaths: &m.table.Deaths, Seen: m.table.Deaths.Load()}
 }
 
-// DiedOf is how many members have died, of those that share an object.
+// DiedOf changes with every death among the members that share an object.
 func DiedOf(object unsafe.Pointer) uint32 {
 	if step.Driven {
 		return step.Deaths(object)
 	}
 	if m := of(object); m != nil {
-		return m.table.Died.Load()
+		return m.table.died()
 	}
 	return 0
+}
+
+// died changes with every death that the kernel has marked. It is a sum of what
+// changes once for each: a counter beside that would count one twice, or not at
+// all, when who counts dies itself.
+func (t *Table) died() (sum uint32) {
+	for i := range t.Members {
+		place := &t.Members[i]
+		if place.Life.Word.Load()&OwnerDied != 0 {
+			t.announce(place, false)
+		}
+		sum += place.Announced.Load()
+	}
+	return sum
 }
 
 // IsDead reports whether the member with the number is not alive any more. An
@@ -263,7 +286,7 @@ func (m *Membership) announceDeaths() {
 			v := place.Life.Word.Load()
 			switch {
 			case v&OwnerDied != 0:
-				t.announce(place)
+				t.announce(place, false)
 			case v&ThreadID != 0:
 				if v&Waiters == 0 {
 					place.Life.Word.CompareAndSwap(v, v|Waiters)
@@ -275,14 +298,22 @@ func (m *Membership) announceDeaths() {
 	}
 }
 
-// announce changes Deaths for a member that died, once, or twice if a process
-// dies meanwhile.
-func (t *Table) announce(place *Member) {
-	if place.Announced.Load() != 0 {
+// announce changes Deaths for a member that died, if nobody has done so. held says
+// that the caller has taken the place over.
+//
+// Lives is read first: while the place is marked, it does not change. Read after
+// the mark, it could be that of the next one, who lives.
+//
+// If the process dies after the first step of it, those who wait have not been
+// woken: its own death wakes them.
+func (t *Table) announce(place *Member, held bool) {
+	lives := place.Lives.Load()
+	before := place.Announced.Load()
+	if before == lives || !held && place.Life.Word.Load()&OwnerDied == 0 {
 		return
 	}
-	t.Died.Add(1)
-	t.Deaths.Add(1)
-	t.Deaths.Wake(word.All)
-	place.Announced.Store(1)
+	if place.Announced.CompareAndSwap(before, lives) {
+		t.Deaths.Add(1)
+		t.Deaths.Wake(word.All)
+	}
 }
