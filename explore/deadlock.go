@@ -64,7 +64,7 @@ func (e *engine) graph() []waitgraph.Node {
 		}
 		n.Blocked, n.Owner = !e.enabled(i), e.awaited(i)
 		if _, object := e.waitsFor(i); object != step.None {
-			n.For = e.schema.Path(object)
+			n.For = e.paths(p.op, object)
 		}
 	}
 	return nodes

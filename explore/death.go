@@ -1,6 +1,8 @@
 package explore
 
 import (
+	"slices"
+
 	"github.com/interlock-go/interlock/internal/robust"
 	"github.com/interlock-go/interlock/internal/step"
 )
@@ -82,7 +84,7 @@ func (e *engine) deathTouches(i int, c Choice, op *step.Op) bool {
 	e.mates(i, func(j int) {
 		p := &e.parts[j]
 		touches = touches || p.pending == op.Object && op.Object != step.None || p.braced == op.Object && op.Object != step.None ||
-			p.asleep && p.word == op.Object
+			e.sleepsOn(j, op.Object) || slices.ContainsFunc(op.Others, func(o step.Other) bool { return e.sleepsOn(j, o.Object) })
 	})
 	if touches {
 		return true

@@ -55,10 +55,10 @@ type part struct {
 	p      *step.P
 	op     *step.Op
 	status status
-	asleep bool   // in the queue of a word
-	watch  bool   // a death wakes it as well
-	word   uint32 // of which
-	order  int    // place in the queue
+	asleep bool
+	watch  bool     // a death wakes it as well
+	words  []uint32 // in the queues of which it is
+	order  int      // place in them
 	reply  uint64
 
 	signaled bool    // a wake has ended the last sleep
@@ -121,7 +121,7 @@ func (e *engine) reset() {
 	for i := range e.parts {
 		p := &e.parts[i]
 		p.status, p.asleep, p.signaled, p.timedOut, p.reply = alive, false, false, false, 0
-		p.turn, p.pending, p.braced = false, step.None, step.None
+		p.turn, p.pending, p.braced, p.words = false, step.None, step.None, p.words[:0]
 		step.StateOf(p.p).Reset()
 	}
 	e.choices = e.choices[:0]
@@ -399,7 +399,8 @@ func (e *engine) enabled(i int) bool {
 	case p.op.Pred == 0 || p.op.Kind.Conditional():
 		return true
 	}
-	return p.op.Pred.Holds(e.at(p.op.Object))
+	_, ready := e.ready(p.op)
+	return ready
 }
 
 // canTimeOut reports whether a participant waits for something that a context can end.
@@ -451,19 +452,21 @@ func (e *engine) perform(c Choice) bool {
 	}
 	switch op.Kind {
 	case step.FutexWait:
-		if e.load32(op.Object) == uint32(op.Old) && !(op.Watch && uint32(op.Value) != e.fate.Deaths) {
-			word := op.Object
+		if e.unchanged(op) && !(op.Watch && uint32(op.Value) != e.fate.Deaths) {
 			p.watch = op.Watch
 			op.Kind = step.Resume
-			e.sleep(c.N, word)
+			if len(op.Others) > 0 {
+				op.Kind = step.ResumeAny
+			}
+			e.sleep(c.N, op.Object)
 			e.completed()
 			if e.outcome == running {
 				e.lookForCycle(c.N)
 			}
 			return false
 		}
-	case step.Resume:
-		p.reply = 1
+	case step.Resume, step.ResumeAny:
+		p.reply, p.words = 1, p.words[:0]
 	case step.Park:
 		p.turn = false
 	case step.Pend:
@@ -495,6 +498,12 @@ func (e *engine) perform(c Choice) bool {
 func (e *engine) order(i int, op *step.Op) bool {
 	if op.Kind == step.Await {
 		return e.orderAwait(i)
+	}
+	if op.Pred != 0 && len(op.Others) > 0 {
+		if object, ready := e.ready(op); ready {
+			e.clocks.acquire(i, object)
+		}
+		return true
 	}
 	does := done{signaled: e.parts[i].signaled}
 	switch {

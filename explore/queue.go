@@ -1,13 +1,22 @@
 package explore
 
+import (
+	"slices"
+
+	"github.com/interlock-go/interlock/internal/step"
+)
+
 // The queues of sleepers, as the kernel has them: one for each word, in the
 // order in which they went to sleep.
 
-// sleep puts a participant into the queue of a word.
+// sleep puts a participant into the queue of a word, and of the others of its operation.
 func (e *engine) sleep(i int, word uint32) {
 	p := &e.parts[i]
 	e.sleeps++
-	p.asleep, p.signaled, p.word, p.order = true, false, word, e.sleeps
+	p.asleep, p.signaled, p.words, p.order = true, false, append(p.words[:0], word), e.sleeps
+	for _, o := range p.op.Others {
+		p.words = append(p.words, o.Object)
+	}
 }
 
 // wake wakes at most n sleepers of a word; which ones is a choice.
@@ -47,14 +56,19 @@ func (e *engine) requeue(word, to uint32) {
 		}
 		if first >= 0 {
 			e.sleeps++
-			e.parts[first].word, e.parts[first].order, moved = to, e.sleeps, true
+			p := &e.parts[first]
+			p.words[slices.Index(p.words, word)] = to
+			p.order, moved = e.sleeps, true
 		}
 	}
 }
 
+// sleepsOn reports whether a participant is in the queue of a word. Whoever slept
+// on several words, and has been woken, leaves the other queues only when it runs:
+// until then it may take a wake there from somebody who sleeps.
 func (e *engine) sleepsOn(i int, word uint32) bool {
 	p := &e.parts[i]
-	return p.status == alive && p.asleep && p.word == word
+	return p.status == alive && (p.asleep || p.op.Kind == step.ResumeAny) && slices.Contains(p.words, word)
 }
 
 // wakeNth wakes the sleeper of a word before which nth others went to sleep.
@@ -70,7 +84,9 @@ func (e *engine) wakeNth(word uint32, nth int) {
 			}
 		}
 		if before == nth {
-			e.parts[i].asleep, e.parts[i].signaled, e.parts[i].op.Cancellable = false, true, false
+			p := &e.parts[i]
+			p.asleep, p.signaled, p.op.Cancellable, p.timedOut = false, true, false, false
+			p.words = slices.DeleteFunc(p.words, func(w uint32) bool { return w == word })
 			return
 		}
 	}

@@ -46,7 +46,7 @@ func (r *recorder) before(e *engine, c Choice) {
 	case c.Kind != Run && e.parts[c.N].asleep && pending == step.Reacquire:
 		ev.Object = e.schema.Path(op.Second) // it leaves the condition; the mutex comes after
 	case op.Object != step.None:
-		ev.Object = e.schema.Path(op.Object)
+		ev.Object = e.paths(&op, op.Object)
 	}
 	switch op.Kind {
 	case step.Set, step.Store, step.Swap, step.Add, step.CompareAndSwap:

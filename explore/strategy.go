@@ -87,7 +87,7 @@ func (p *Point) operation(c Choice) *step.Op {
 	}
 	part.timeout = step.Op{Kind: step.Timeout, Object: part.op.Object, Second: part.op.Second}
 	if part.asleep {
-		part.timeout.Object = part.word
+		part.timeout.Object, part.timeout.Others = part.words[0], part.op.Others
 	}
 	return &part.timeout
 }

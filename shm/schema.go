@@ -59,10 +59,8 @@ func SchemaOf(t reflect.Type) (*Schema, error) {
 	if len(s.String()) > maxSchema {
 		return nil, fmt.Errorf("shm: schema %v: too many fields", t)
 	}
+	s.index()
 	for _, f := range s.Fields {
-		if f.object != nil && f.object.Owner != nil {
-			s.holdable = append(s.holdable, f)
-		}
 		if f.object != nil && f.object.Robust {
 			for i := range f.Count {
 				s.robust = append(s.robust, f.Offset+i*f.Size)
@@ -70,6 +68,15 @@ func SchemaOf(t reflect.Type) (*Schema, error) {
 		}
 	}
 	return s, nil
+}
+
+// index notes which fields have owners.
+func (s *Schema) index() {
+	for _, f := range s.Fields {
+		if f.object != nil && f.object.Owner != nil {
+			s.holdable = append(s.holdable, f)
+		}
+	}
 }
 
 func (s *Schema) add(t reflect.Type, path string, offset uintptr) error {
@@ -213,10 +220,7 @@ func (s *Schema) Value(mem []byte, offset uint32, who func(identity uint32) stri
 	if uint64(at)+uint64(f.Size) > uint64(len(mem)) {
 		return "?"
 	}
-	if f.object != nil {
-		return f.object.State(unsafe.Pointer(&mem[at]), who)
-	}
-	return number(f.cell, mem[at:at+f.Size])
+	return f.Value(mem[at:at+f.Size], who)
 }
 
 func number(k reflect.Kind, b []byte) string {

@@ -18,6 +18,11 @@ var primitives = []*primitive{
 	exclusion("owned", oneOwned, (*sem.Owned).Wait, (*sem.Owned).Post),
 	exclusion("semaphore", one, (*sem.Semaphore).Wait, post),
 	turns("condition", nil, (*condvar.Cond).Wait, (*condvar.Cond).Broadcast),
+	around("fair"),
+	exclusion("event", automatic, (*sync.Event).Wait, (*sync.Event).Set),
+	exclusion("any", neither, func(e *either) { sync.WaitAny(&e.A, &e.B) }, func(e *either) { e.A.Set() }),
+	meeting("latch", func(l *sync.Latch) { l.Init(1) }, latched),
+	meeting("waitgroup", func(*sync.WaitGroup) {}, grouped),
 }
 
 func one(s *sem.Semaphore)  { must(s.Init(1)) }

@@ -38,6 +38,10 @@ var mapped = []reflect.Type{
 	reflect.TypeFor[condvar.Cond](),
 	reflect.TypeFor[sem.Semaphore](),
 	reflect.TypeFor[sem.Owned](),
+	reflect.TypeFor[sem.Fair](),
+	reflect.TypeFor[sync.WaitGroup](),
+	reflect.TypeFor[sync.Latch](),
+	reflect.TypeFor[sync.Event](),
 	reflect.TypeFor[step.WaitSlot](),
 	reflect.TypeFor[proc.Slot](),
 }

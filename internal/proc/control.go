@@ -38,7 +38,8 @@ type Slot struct {
 	Reads                      [step.MaxReads]step.Read
 	NReads                     uint32
 	NText, NDetail             uint32
-	_                          uint32
+	NOthers                    uint32
+	Others                     [step.MaxOthers]step.Other
 	Text                       [256]byte
 	Detail                     [4096]byte
 }
@@ -162,6 +163,7 @@ func (s *Slot) SetOp(op *step.Op) {
 	s.Call, s.CallPred, s.CallObject = uint32(op.Call), uint32(op.CallPred), op.CallObject
 	s.Value, s.Old = op.Value, op.Old
 	s.Cancellable, s.Watch = flag(op.Cancellable), flag(op.Watch)
+	s.NOthers = uint32(copy(s.Others[:], op.Others))
 	s.SetText(op.Position)
 }
 
@@ -175,7 +177,15 @@ func (s *Slot) GetOp(op *step.Op, size uint32) bool {
 	if s.NText > 0 {
 		op.Position = s.GetText()
 	}
+	if n := min(s.NOthers, step.MaxOthers); n > 0 {
+		op.Others = append(op.Others, s.Others[:n]...)
+	}
 	inside := func(offset uint32) bool { return offset == step.None || offset < size }
+	for _, o := range op.Others {
+		if o.Object >= size || !o.Pred.Valid() {
+			return false
+		}
+	}
 	return op.Kind.Valid() && op.Call.Valid() && op.Pred.Valid() && op.CallPred.Valid() &&
 		(op.Pred == 0 || op.Object != step.None) &&
 		inside(op.Object) && inside(op.Second) && inside(op.SleepOn) && inside(op.CallObject)

@@ -50,10 +50,18 @@ const (
 	RLock
 	TryRLock
 	RUnlock
-	Arrive // barrier
-	Depart // barrier: the return from it
-	Begin  // once: inside, or done
-	Finish // once: done
+	Arrive     // barrier
+	Depart     // barrier: the return from it
+	Begin      // once: inside, or done
+	Finish     // once: done
+	Count      // wait group, latch: changes the count
+	SetEvent   // event
+	ResetEvent // event
+	AcquireAny // takes the first of several objects that is ready
+	TryAcquireAny
+	Enqueue   // fair semaphore: takes a permit, or else a place among the waiters
+	Granted   // fair semaphore: the return from the wait, with a permit
+	ResumeAny // the return from a futex wait on several words that slept: it leaves their queues
 
 	// The participant's own.
 	Await
@@ -122,6 +130,14 @@ var kinds = [...]struct {
 	Depart:         {name: "depart", effect: reads, acquire: true},
 	Begin:          {name: "begin", effect: writes, sleeps: true, acquire: true},
 	Finish:         {name: "finish", effect: writes, release: true},
+	Count:          {name: "count", effect: writes, release: true},
+	SetEvent:       {name: "set", effect: writes, release: true},
+	ResetEvent:     {name: "reset", effect: writes},
+	AcquireAny:     {name: "wait-any", effect: writes, sleeps: true, acquire: true},
+	TryAcquireAny:  {name: "try-wait-any", effect: writes},
+	Enqueue:        {name: "wait", effect: writes, sleeps: true},
+	Granted:        {name: "granted", effect: writes, acquire: true},
+	ResumeAny:      {name: "resume", effect: queues},
 	Await:          {name: "await", acquire: true},
 	Choose:         {name: "choose"},
 	Spurious:       {name: "spurious wakeup"},
@@ -145,7 +161,9 @@ func (k Kind) Plain() bool { return k == Get || k == Set }
 
 // Conditional reports whether the operation can always go, and acquires exactly if
 // its predicate holds when it runs.
-func (k Kind) Conditional() bool { return k == TryLock || k == TryAcquire || k == TryRLock }
+func (k Kind) Conditional() bool {
+	return k == TryLock || k == TryAcquire || k == TryRLock || k == TryAcquireAny || k == Enqueue
+}
 
 // Private reports whether the operation touches nothing that other participants
 // look at: it commutes with whatever they do.
@@ -167,6 +185,9 @@ type Op struct {
 
 	Object uint32
 	Second uint32 // the mutex of a Wait, the condition of a Reacquire; else None
+
+	// Others are the objects of an operation on several, but for the first, which is Object.
+	Others []Other
 
 	Value uint64 // stored, added, or the number of alternatives
 	Old   uint64 // expected by CompareAndSwap and FutexWait
@@ -216,9 +237,19 @@ func Dependent(a, b *Op) bool {
 	if !(x&writes != 0 && y&(reads|writes) != 0 || y&writes != 0 && x&(reads|writes) != 0 || x&y&queues != 0) {
 		return false
 	}
+	for _, o := range b.Others {
+		if a.shares(o.Object) {
+			return true
+		}
+	}
 	return a.shares(b.Object) || a.shares(b.Second)
 }
 
 func (op *Op) shares(object uint32) bool {
+	for _, o := range op.Others {
+		if o.Object == object {
+			return true
+		}
+	}
 	return object != None && (op.Object == object || op.Second == object)
 }

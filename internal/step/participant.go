@@ -98,6 +98,7 @@ type State struct {
 	depth       int            // calls of primitives entered and not left
 	cancellable bool           // of the futex wait that is being announced
 	watch       bool           // it as well
+	others      []Other        // of the operation that is being announced
 	second      unsafe.Pointer // of the requeue that is being announced
 	expired     bool           // a context ended, and the call has not been told
 	then        Op             // what follows the sleep of the current call
@@ -117,7 +118,7 @@ func StateOf(p *P) *State { return &p.state }
 func (s *State) Reset() {
 	s.Op = Op{}
 	s.Reply, s.Await, s.depth = 0, nil, 0
-	s.cancellable, s.watch, s.expired, s.second = false, false, false, nil
+	s.cancellable, s.watch, s.expired, s.second, s.others = false, false, false, nil, nil
 	s.Reads, s.calls = s.Reads[:0], s.calls[:0]
 }
 

@@ -43,7 +43,8 @@ func (p Pred) Owner(object unsafe.Pointer) uint32 {
 	return 0
 }
 
-// Object describes a type of object that lives in shared memory, for reports.
+// Object describes a type of object that lives in shared memory, for reports. The
+// identities of one that has Forget are the numbers of members of its region.
 type Object struct {
 	Name string // as the field's literature has it: "mutex"
 	// State is the object's state in words; the function prints identities.
@@ -77,3 +78,13 @@ func RegisterObject[T any](o Object) *Object {
 
 // ObjectOf is the description of a registered type, nil for every other.
 func ObjectOf(t reflect.Type) *Object { return objects[t] }
+
+// ObjectNamed is the registered type with a name and a size, nil if there is none.
+func ObjectNamed(name string, size uintptr) (reflect.Type, *Object) {
+	for t, o := range objects {
+		if o.Name == name && t.Size() == size {
+			return t, o
+		}
+	}
+	return nil, nil
+}

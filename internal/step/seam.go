@@ -111,7 +111,7 @@ func enter(kind Kind, object, second unsafe.Pointer, pred Pred, cancellable bool
 	if !fine {
 		if s.depth == 0 {
 			s.Op = Op{Kind: kind, Pred: pred, Object: offset(object), Second: offset(second), SleepOn: None,
-				Cancellable: cancellable, Call: kind, CallPred: pred, CallObject: offset(object)}
+				Others: s.others, Cancellable: cancellable, Call: kind, CallPred: pred, CallObject: offset(object)}
 			announce(p)
 			s.expired = s.Reply == TimedOut
 		}
@@ -165,7 +165,7 @@ func Touch(kind Kind, object unsafe.Pointer, bytes uint8, value, old uint64) {
 		return
 	}
 	s.Op = Op{Kind: kind, Size: bytes, Object: offset(object), Second: offset(s.second), SleepOn: None, Value: value, Old: old,
-		Cancellable: s.cancellable, Watch: s.watch}
+		Cancellable: s.cancellable, Watch: s.watch, Others: s.others}
 	if s.Shared && (kind == Queue || kind.Private()) {
 		s.Op.Local = uint32(s.Process) + 1
 	}

@@ -34,7 +34,14 @@ func Shmat(id int) ([]byte, error) {
 	return mem, shmctlCauses.of(err)
 }
 
-// Shmdt unmaps what Shmat mapped.
+// ShmatReadOnly maps a segment for reading alone, which takes no more than the
+// permission to read. An access that writes is a fault.
+func ShmatReadOnly(id int) ([]byte, error) {
+	mem, err := unix.SysvShmAttach(id, 0, unix.SHM_RDONLY)
+	return mem, shmctlCauses.of(err)
+}
+
+// Shmdt unmaps what Shmat or ShmatReadOnly mapped.
 func Shmdt(mem []byte) error { return unix.SysvShmDetach(mem) }
 
 // ShmStat describes a segment.

@@ -3,7 +3,6 @@ package word
 import (
 	"context"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"github.com/interlock-go/interlock/internal/futex"
@@ -38,43 +37,30 @@ func sleep(ctx context.Context, addr *uint32, val uint32, g Guard, d *Watch) err
 	case step.Driven:
 		return step.Sleep(ctx, unsafe.Pointer(addr), val)
 	case ctx.Done() != nil:
-		return sleepAmong(ctx, addr, val, d)
+		return sleepAmong(ctx, d, Sleep{addr, val})
 	case watching && slot != nil:
 		slot.Begin(unsafe.Pointer(addr), val)
 		defer slot.End()
-		return sleepAmong(ctx, addr, val, d)
+		return sleepAmong(ctx, d, Sleep{addr, val})
 	case watching:
-		return sleepAmong(ctx, addr, val, d)
+		return sleepAmong(ctx, d, Sleep{addr, val})
 	case slot != nil:
 		slot.Begin(unsafe.Pointer(addr), val)
-		sleepForever(addr, val)
+		futex.Wait(addr, val, futex.None)
 		slot.End()
 	default:
-		sleepForever(addr, val)
+		futex.Wait(addr, val, futex.None)
 	}
 	return nil
 }
 
-// briefly is how long a wait stays in a raw system call: a partner that is
-// running answers within it, and the hand-over to Go's scheduler and back, which
-// would cost more than the wait, is saved. The collector cannot stop the world
-// meanwhile.
-const briefly = 50 * time.Microsecond
-
-func sleepForever(addr *uint32, val uint32) {
-	futex.Wait(addr, val, futex.None)
-}
-
-// sleepAmong sleeps on the word, on one of its own, which the context's end
+// sleepAmong sleeps on the words, on one of its own, which the context's end
 // changes, and on the one that deaths change. The kernel reports the word of the
 // highest index if several were woken: so a wake that this sleeper has taken from
 // others never counts as the context's end, and is never lost.
-func sleepAmong(ctx context.Context, addr *uint32, val uint32, d *Watch) error {
+func sleepAmong(ctx context.Context, d *Watch, sleeps ...Sleep) error {
 	if err := ctx.Err(); err != nil {
 		return err
-	}
-	if futex.WaitBriefly(addr, val, briefly) != futex.TimedOut {
-		return nil
 	}
 	ended := new(uint32)
 	stop := context.AfterFunc(ctx, func() {
@@ -82,13 +68,16 @@ func sleepAmong(ctx context.Context, addr *uint32, val uint32, d *Watch) error {
 		futex.WakePrivate(ended)
 	})
 	defer stop()
-	words := []futex.Word{{Addr: ended, Private: true}}
+	words := make([]futex.Word, 0, 2+len(sleeps))
+	words = append(words, futex.Word{Addr: ended, Private: true})
 	if d != nil && d.Deaths != nil {
 		words = append(words, futex.Word{Addr: &d.Deaths.v, Val: d.Seen})
 	}
 	own := len(words)
-	woken := futex.WaitAny(append(words, futex.Word{Addr: addr, Val: val}))
-	if woken != own && atomic.LoadUint32(ended) != 0 {
+	for _, s := range sleeps {
+		words = append(words, futex.Word{Addr: s.addr, Val: s.val})
+	}
+	if futex.WaitAny(words) < own && atomic.LoadUint32(ended) != 0 {
 		return ctx.Err()
 	}
 	return nil

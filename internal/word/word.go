@@ -40,6 +40,9 @@ func (w *Word) FastUnlock() (was uint32) {
 	return was
 }
 
+// Init sets the word before anybody shares it; never a step.
+func (w *Word) Init(v uint32) { atomic.StoreUint32(&w.v, v) }
+
 // Load returns the word.
 func (w *Word) Load() uint32 {
 	if step.Driven {
