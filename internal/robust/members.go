@@ -5,6 +5,7 @@ import (
 	"os"
 	gosync "sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/interlock-go/interlock/internal/futex"
@@ -272,13 +273,38 @@ func (m *Membership) watch() {
 	go m.announceDeaths()
 }
 
+// glance is the time between two looks at who is alive: how late those hear of a
+// death who hear of it only so.
+const glance = 100 * time.Millisecond
+
 // announceDeaths sleeps on the lives of all members at once. The kernel wakes one
 // of those who sleep on the word of a member that died, and that one wakes
 // everybody. If it dies before it has, its own death wakes another one, who finds
-// both.
+// both; unless the two are killed at once: then the kernel may wake the one for the
+// other, neither of which runs again. Therefore everybody looks by itself as well,
+// now and then.
 func (m *Membership) announceDeaths() {
 	defer close(m.stopped)
 	t := m.table
+	stop := m.stop
+	ticks, done := time.NewTicker(glance), make(chan struct{})
+	ticked := make(chan struct{})
+	go func() {
+		defer close(ticked)
+		for {
+			select {
+			case <-ticks.C:
+				futex.WakePrivate(stop)
+			case <-done:
+				return
+			}
+		}
+	}()
+	defer func() {
+		ticks.Stop()
+		close(done)
+		<-ticked
+	}()
 	for atomic.LoadUint32(m.stop) == 0 {
 		words := []futex.Word{{Addr: m.stop, Private: true}, t.Joins.Futex(t.Joins.Peek())}
 		for i := range t.Members {
