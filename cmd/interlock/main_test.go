@@ -91,6 +91,8 @@ func TestExitStatus(t *testing.T) {
 		{"compare bounded-buffer one-condition --runs 1", 0, ""},
 		{"compare bounded-buffer/mutex-first --runs 1 --json", 0, ""},
 
+		{"bench robust --rounds 1", 0, ""},
+
 		{"explore dining/ordered --strategy dfs --executions 2", 1, ""},
 
 		{"lst", 2, `unknown command "lst"; did you mean list?`},
@@ -99,6 +101,7 @@ func TestExitStatus(t *testing.T) {
 		{"run xyz --json", 2, `unknown problem "xyz"`},
 		{"show counter/xyz", 2, `unknown variant "xyz" of counter; it has unlocked, mutex, atomic`},
 		{"show counter/", 2, `unknown variant "" of counter; it has unlocked, mutex, atomic`},
+		{"bench xyz", 2, `no row has such a name: "xyz"`},
 		{"run", 2, "usage: interlock run PROBLEM[/VARIANT]"},
 		{"run dinning", 2, `unknown problem "dinning"; did you mean dining?`},
 		{"run bounded", 2, `unknown problem "bounded"; did you mean bounded-buffer?`},
@@ -472,4 +475,32 @@ func TestOneProblemCommands(t *testing.T) {
 func one(t *testing.T, problem string, args ...string) result {
 	t.Helper()
 	return command(t, exec.Command(filepath.Join(filepath.Dir(binary), problem), args...))
+}
+
+// The contestants of a row in one object: ours first, without a ratio, then those
+// that it is held against.
+func TestBenchPrintsRatios(t *testing.T) {
+	rows := interlock(t, "bench", "ping-pong, one", "--rounds", "3", "--json").object(t)["rows"].([]any)
+	require.Len(t, rows, 1)
+	row := rows[0].(map[string]any)
+	require.EqualValues(t, 3, row["rounds"])
+	require.EqualValues(t, 2, row["processes"])
+	contestants := row["contestants"].([]any)
+	require.Equal(t, "sem.Semaphore", contestants[0].(map[string]any)["name"])
+	require.NotContains(t, contestants[0], "ratio")
+	for _, c := range contestants[1:] {
+		c := c.(map[string]any)
+		if c["skipped"] == "no cc" {
+			continue
+		}
+		require.Positive(t, c["nanoseconds"], "%v", c)
+		require.Positive(t, c["ratio"], "%v", c)
+	}
+}
+
+func TestBenchWithoutACompilerSkipsC(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	rows := interlock(t, "bench", "ping-pong, one", "--rounds", "1", "--json").object(t)["rows"].([]any)
+	c := rows[0].(map[string]any)["contestants"].([]any)[1]
+	require.Equal(t, map[string]any{"name": "glibc sem_t", "skipped": "no cc"}, c)
 }

@@ -22,16 +22,17 @@ func Main(m *testing.M) {
 }
 
 // Exhaust explores every execution and wants nothing to be found. Under the race
-// detector a step costs thirty times as much: there it stops at a bound, and says so.
+// detector a step costs thirty times as much: there, and with -short, it stops at a
+// bound, and says so.
 func Exhaust(t *testing.T, prog *explore.Program, o explore.Options) {
 	t.Helper()
 	o.Strategy, o.Executions = "dfs", 1<<30
-	if UnderRaceDetector() {
+	if bounded() {
 		o.Executions = 2000
 	}
 	r, err := explore.Explore(prog, o)
 	require.NoError(t, err)
-	if UnderRaceDetector() && !r.Exhausted && r.FoundAfter == 0 {
+	if bounded() && !r.Exhausted && r.FoundAfter == 0 {
 		t.Logf("bounded: %d executions, %d cut, %.1f s", r.Executions, r.Cut, r.Seconds)
 		return
 	}
@@ -44,7 +45,7 @@ func Exhaust(t *testing.T, prog *explore.Program, o explore.Options) {
 func Sample(t *testing.T, prog *explore.Program, o explore.Options) {
 	t.Helper()
 	o.Strategy, o.Executions = "random", 100_000
-	if UnderRaceDetector() {
+	if bounded() {
 		o.Executions = 2000
 	}
 	r, err := explore.Explore(prog, o)
@@ -69,6 +70,8 @@ func Find(t *testing.T, prog *explore.Program, o explore.Options) *explore.Resul
 	require.Equal(t, [2]any{r.Verdict, r.Finding}, [2]any{again.Verdict, again.Finding})
 	return r
 }
+
+func bounded() bool { return testing.Short() || UnderRaceDetector() }
 
 // UnderRaceDetector reports whether this binary was built with -race, under which a step
 // costs thirty times as much and at most 8,128 goroutines may live.
