@@ -244,14 +244,37 @@ func ago(seconds float64) string {
 func writeObjects(w io.Writer, g *inspect.Region) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "field\tkind\tstate\twaiting")
-	for _, o := range g.Objects {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", o.Path, o.Kind, held(o), waiting(o))
+	for all := g.Objects; len(all) > 0; {
+		n := alike(all)
+		path := all[0].Path
+		if n > 1 {
+			path += " … " + all[n-1].Path
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", path, all[0].Kind, held(all[0]), waiting(all[0]))
+		all = all[n:]
 	}
 	if g.Omitted > 0 {
-		fmt.Fprintf(tw, "…\t%s more\t\t\n", count(g.Omitted))
+		fmt.Fprintf(tw, "… %s\t\t\t\n", counted(g.Omitted, "element more", "elements more"))
 	}
 	return tw.Flush()
 }
+
+// alike counts the elements of one array at the beginning of a list that nobody
+// uses and that hold the same. Two are shown beside each other.
+func alike(all []inspect.Object) int {
+	n := 1
+	array, _, isArray := strings.Cut(all[0].Path, "[")
+	for isArray && n < len(all) && unused(all[0]) && unused(all[n]) && all[n].State == all[0].State &&
+		strings.HasPrefix(all[n].Path, array+"[") && !strings.Contains(all[n].Path, "].") {
+		n++
+	}
+	if n < 3 {
+		return 1
+	}
+	return n
+}
+
+func unused(o inspect.Object) bool { return len(o.Holders) == 0 && len(o.Waiters) == 0 }
 
 // held is an object's state, and who has it where that does not say so.
 func held(o inspect.Object) string {
