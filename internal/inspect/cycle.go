@@ -24,6 +24,10 @@ func cycles(first, second []Object, sleepers []sleeper) (sentences []string) {
 	for _, o := range first {
 		before[o.Path] = o.Holders
 	}
+	on := make([]uint32, len(sleepers)) // the objects, by where they begin
+	for i, s := range sleepers {
+		on[i] = objectAt(second, s.offset)
+	}
 	held := map[int][]string{}
 	states := map[int]string{}
 	var edges []edge
@@ -34,8 +38,8 @@ func cycles(first, second []Object, sleepers []sleeper) (sentences []string) {
 			}
 			states[h.PID] = h.State
 			waits := false
-			for _, s := range sleepers {
-				if !s.steady || o.offset != objectAt(second, s.offset) {
+			for i, s := range sleepers {
+				if !s.steady || o.offset != on[i] {
 					continue
 				}
 				waits = waits || s.pid == h.PID

@@ -1,6 +1,8 @@
 package inspect_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -308,6 +310,24 @@ func TestGarbageIsWhatNobodyHas(t *testing.T) {
 	require.NoFileExists(t, "/dev/shm/"+name)
 }
 
+// A region of before the machine's last start is garbage, whoever has its creator's
+// process id now.
+func TestARegionOfAnEarlierBootIsGarbage(t *testing.T) {
+	name := newName(t)
+	const bootID = 64 // its place in the header
+	content := file(t)
+	content[bootID]++
+	require.NoError(t, os.WriteFile("/dev/shm/"+name, content, 0o600))
+	r, g := listed(t, name)
+	require.True(t, g.Stale)
+	require.False(t, g.Creator.Running)
+	require.Contains(t, g.Reason, "before the machine's last start")
+	c := r.Collect([]*inspect.Region{g})
+	require.NoError(t, c.Carry())
+	require.Len(t, c.Remove, 1)
+	require.NoFileExists(t, "/dev/shm/"+name)
+}
+
 // The process id of a member that was not marked dead is another process's now.
 func TestAReusedProcessIDIsNotTheProcess(t *testing.T) {
 	name := newName(t)
@@ -431,6 +451,40 @@ func TestAFileThatShrinksMeanwhileIsAnError(t *testing.T) {
 	<-stopped
 }
 
+// A region may say that it has more than there is time and memory to look at.
+func TestARegionWithoutEndIsLookedAtInTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "region")
+	for _, text := range []string{
+		"struct 2147483640\nA|mutex|0 4 [536870910]\n",
+		"struct 2147483640\nA|telepathy|0 2147483640\n",
+		"struct 2147483640\nA|cell int64|0 8 [268435455]\n",
+	} {
+		s, err := shm.ParseSchema(text)
+		require.NoError(t, err)
+		content := append(file(t)[:4096:4096], make([]byte, 8192)...)
+		le := binary.LittleEndian
+		clear(content[96:])
+		copy(content[96:], text)
+		size := uint64(12288 + 2147483640 + 8)
+		for at, v := range map[int]uint64{16: size, 24: s.Hash(), 32: 12288, 40: uint64(s.Size), 48: size &^ 4095, 56: 0} {
+			le.PutUint64(content[at:], v)
+		}
+		size = (size + 4095) &^ 4095
+		le.PutUint64(content[16:], size)
+		le.PutUint64(content[48:], size)
+		le.PutUint32(content[84:], uint32(len(text)))
+		require.NoError(t, os.WriteFile(path, append(content, bytes.Repeat([]byte{1}, 1<<20)...), 0o600))
+		require.NoError(t, os.Truncate(path, int64(size)))
+		r, err := inspect.Look()
+		require.NoError(t, err)
+		begun := time.Now()
+		g := examineFile(t, r, path)
+		require.Empty(t, g.Error)
+		require.LessOrEqual(t, len(g.Objects), 20_000)
+		require.Less(t, time.Since(begun), 20*time.Second)
+	}
+}
+
 func FuzzRegion(f *testing.F) {
 	content := file(f)
 	path := filepath.Join(f.TempDir(), "region")
@@ -439,9 +493,9 @@ func FuzzRegion(f *testing.F) {
 	f.Add(uint32(0), []byte("INTRLOCK"), uint32(0))
 	f.Add(uint32(4096), []byte("\xff\xff\xff\xff\xff\xff\xff\xff"), uint32(0))
 	f.Add(uint32(8192), make([]byte, 4096), uint32(5000))
-	f.Fuzz(func(t *testing.T, at uint32, bytes []byte, cut uint32) {
+	f.Fuzz(func(t *testing.T, at uint32, change []byte, cut uint32) {
 		b := append([]byte(nil), content...)
-		copy(b[int(at)%len(b):], bytes)
+		copy(b[int(at)%len(b):], change)
 		b = b[:len(b)-int(cut)%len(b)]
 		require.NoError(t, os.WriteFile(path, b, 0o600))
 		examineFile(t, r, path)

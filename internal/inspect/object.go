@@ -54,6 +54,8 @@ type Waiter struct {
 const (
 	// few is how many elements of an array are shown, of those that nobody uses.
 	few = 32
+	// most is how many objects of a region are shown, and as many that somebody uses.
+	most = 10_000
 	// scanned is how many elements of an array are looked at.
 	scanned = 1 << 20
 )
@@ -162,8 +164,9 @@ func (l *look) offset(maps []mapping, word uint64) (uint32, bool) {
 }
 
 // objects reads the struct. An element of an array is left out if there are many
-// and nobody holds it or sleeps on it.
+// and nobody holds it or sleeps on it; and what a region without end has of either.
 func (l *look) objects(s io.ReaderAt, sleepers []sleeper) (all []Object, omitted int, err error) {
+	idle, used := 0, 0
 	for i := range l.schema.Fields {
 		f := &l.schema.Fields[i]
 		count := int(f.Count)
@@ -171,8 +174,16 @@ func (l *look) objects(s io.ReaderAt, sleepers []sleeper) (all []Object, omitted
 		if f.Object() != nil {
 			looked = min(count, scanned)
 		}
+		if used >= most {
+			looked = 0
+		}
 		const chunk = 1 << 16
-		for from := 0; from < looked; {
+		if f.Size > chunk { // of no kind that is known here
+			all = append(all, Object{Path: f.Element(0), Kind: f.Kind, State: "?", offset: f.Offset})
+			omitted += count - 1
+			continue
+		}
+		for from := 0; from < looked && used < most; {
 			n := min(looked-from, max(1, chunk/int(f.Size)))
 			b := aligned(n * int(f.Size))
 			if got, err := s.ReadAt(b, l.structAt+int64(f.Offset)+int64(from)*int64(f.Size)); got < len(b) {
@@ -180,16 +191,22 @@ func (l *look) objects(s io.ReaderAt, sleepers []sleeper) (all []Object, omitted
 			}
 			for k := range n {
 				o := l.object(f, from+k, b[k*int(f.Size):(k+1)*int(f.Size)])
-				waited := slices.ContainsFunc(sleepers, func(s sleeper) bool { return s.offset-o.offset < f.Size })
-				if from+k < few || len(o.Holders) > 0 || waited {
-					all = append(all, o)
-				} else {
+				isUsed := len(o.Holders) > 0 || slices.ContainsFunc(sleepers, func(s sleeper) bool { return s.offset-o.offset < f.Size })
+				switch {
+				case isUsed && used < most:
+					used++
+				case !isUsed && from+k < few && idle < most:
+					idle++
+				default:
 					omitted++
+					continue
 				}
+				all = append(all, o)
 			}
 			from += n
+			count -= n
 		}
-		omitted += count - looked
+		omitted += count
 	}
 	return all, omitted, nil
 }
