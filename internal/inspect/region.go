@@ -357,11 +357,10 @@ func (g *Region) mappings(p *process) (all []mapping) {
 	return all
 }
 
-// alive are the processes that have the region, and those of which it is not known
-// that they have not.
+// alive are the processes that are seen to have the region.
 func (g *Region) alive() (all []Attached) {
 	for _, a := range g.Processes {
-		if a.State != Dead {
+		if a.State == Running || a.State == Stopped {
 			all = append(all, a)
 		}
 	}
@@ -370,14 +369,12 @@ func (g *Region) alive() (all []Attached) {
 
 // judge says whether anybody needs the region.
 func (g *Region) judge(hidden int) {
-	unseen := ""
-	if hidden > 0 {
-		unseen = fmt.Sprintf(", of the processes that may be looked at (%d may not)", hidden)
+	attached, unseen := len(g.alive()), ""
+	if hidden > 0 || slices.ContainsFunc(g.Processes, func(a Attached) bool { return a.State == Missing }) {
+		unseen = ", as far as can be seen"
 	}
-	attached := len(g.alive())
 	if g.segment != nil {
-		attached = int(g.segment.Attached) // the kernel counts
-		unseen = ""
+		attached, unseen = int(g.segment.Attached), "" // the kernel counts
 	}
 	switch {
 	case g.description.Stale:

@@ -41,7 +41,10 @@ func (r *Report) Collect(regions []*Region) *Collection {
 			c.Keep = append(c.Keep, v)
 			continue
 		}
-		v.Reason = g.Reason
+		v.Reason = "its creator is dead, and the kernel says that nobody has it"
+		if g.description.Stale {
+			v.Reason = g.Reason
+		}
 		c.Remove = append(c.Remove, v)
 	}
 	return c
@@ -93,8 +96,11 @@ func (g *Region) keep() string {
 	case g.Kind == File:
 		return "a file is meant to stay"
 	case len(alive) > 0:
-		return fmt.Sprintf("process %d %s", alive[0].PID, map[string]string{Running: "has it", Stopped: "has it, and is stopped",
-			Missing: "has not been marked dead, and may be in another pid namespace"}[alive[0].State])
+		has := "has it"
+		if alive[0].State == Stopped {
+			has = "has it, and is stopped"
+		}
+		return fmt.Sprintf("process %d %s", alive[0].PID, has)
 	case g.segment != nil:
 		return g.keepSegment()
 	case !g.Stale:
