@@ -94,7 +94,7 @@ func TestExitStatus(t *testing.T) {
 		{"explore dining/ordered --strategy dfs --executions 2", 1, ""},
 
 		{"lst", 2, `unknown command "lst"; did you mean list?`},
-		{"philosophize", 2, `unknown command "philosophize"; there are bench, compare, explore, inspect, list, replay, run, show`},
+		{"philosophize", 2, `unknown command "philosophize"; there are bench, compare, explore, inspect, list, replay, run, show, storm`},
 		{"run xyz", 2, `unknown problem "xyz"; there are counter, bounded-buffer, dining`},
 		{"run xyz --json", 2, `unknown problem "xyz"`},
 		{"show counter/xyz", 2, `unknown variant "xyz" of counter; it has unlocked, mutex, atomic`},
