@@ -36,7 +36,7 @@ func Describe(r io.ReaderAt, size uint64) (*Description, error) {
 		return nil, fmt.Errorf("%w: read %d of %d bytes: %v", ErrNotRegion, n, len(b), unwrapPath(err))
 	}
 	if len(b) == headerSize && string(b[:len(magic)]) == magic {
-		// Longer than the text: the others are checked against what is there.
+		// Not before: a file of somebody else's is not read further.
 		b = make([]byte, min(size, headerSize+maxSchema))
 		if n, err := r.ReadAt(b, 0); n < len(b) {
 			return nil, fmt.Errorf("%w: read %d of %d bytes: %v", ErrNotRegion, n, len(b), unwrapPath(err))

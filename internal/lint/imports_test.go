@@ -37,10 +37,11 @@ var house = []struct{ folder, imports string }{
 	{"problems/*/*", "parent problems sync sem condvar shm ipc"},
 	// The free run reads the clock of package futex, by which its processes are compared.
 	{"internal/run", "problems explore internal/proc shm internal/step internal/futex internal/waitgraph internal/lock unix"},
+	{"internal/inspect", "shm sync sem condvar internal/robust internal/step internal/sysv internal/waitgraph unix"},
 	// It checks what the participants cannot see: who of them is a member, and by what thread it locks.
 	{"internal/storm", "explore internal/proc shm sync sem condvar internal/robust internal/word internal/step internal/lock"},
 	{"bench", "sync sem condvar shm internal/sysv unix"},
-	{"internal/cli", "bench internal/run internal/storm problems/all problems explore shm sync sem condvar ipc internal/step internal/lock others"},
+	{"internal/cli", "bench internal/inspect internal/run internal/storm problems/all problems explore shm sync sem condvar ipc internal/step internal/lock others"},
 	{"cmd/*", "internal/cli"},
 	// For tests alone.
 	{"internal/childtest", "unix others"},
