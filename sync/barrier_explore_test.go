@@ -125,3 +125,8 @@ func TestBarrierHoldsInEveryExecution(t *testing.T) {
 		})
 	}
 }
+
+func TestBarrierHoldsInASample(t *testing.T) {
+	exploretest.Sample(t, meeting("aaa", 1), explore.Options{Fine: true})
+	exploretest.Sample(t, meeting("aac", 1), explore.Options{Fine: true, Kills: 1})
+}

@@ -103,8 +103,31 @@ func lockAndTry() *explore.Program {
 	}})
 }
 
-// givingUp has n participants lock, and unlock without a Recover.
-func givingUp(n int) *explore.Program {
+// holdingTwo has one participant hold two robust locks, and give back first the
+// one that it took first; the other wants the one that is held longer.
+func holdingTwo() *explore.Program {
+	type shared struct{ A, B sync.RobustMutex }
+	mend := func(m *sync.RobustMutex) {
+		if errors.Is(m.Lock(), sync.ErrOwnerDied) {
+			m.Recover()
+		}
+	}
+	return explore.New("holding two", explore.Spec[shared]{Roles: []explore.Role[shared]{
+		{Name: "holds two", Run: func(p *explore.P, s *shared) {
+			mend(&s.A)
+			mend(&s.B)
+			s.A.Unlock()
+			s.B.Unlock()
+		}},
+		{Name: "wants one", Run: func(p *explore.P, s *shared) {
+			mend(&s.B)
+			s.B.Unlock()
+		}},
+	}})
+}
+
+// unrepaired has n participants lock, and unlock without a Recover.
+func unrepaired(n int) *explore.Program {
 	s := explore.Spec[robustly]{}
 	for i := range n {
 		s.Roles = append(s.Roles, explore.Role[robustly]{Name: fmt.Sprint(i), Run: func(p *explore.P, r *robustly) {
@@ -131,7 +154,8 @@ func TestRobustMutexHoldsInEveryExecution(t *testing.T) {
 		{"2 participants, a kill", surviving(1, 0, 0), 1},
 		{"2 goroutines, a kill", surviving(1, 1, 1), 1},
 		{"2 goroutines", surviving(1, 1, 1), 0},
-		{"2 give up, a kill", givingUp(2), 1},
+		{"2 give up, a kill", unrepaired(2), 1},
+		{"2 locks held, a kill", holdingTwo(), 1},
 		{"lock and try", lockAndTry(), 0},
 		{"lock and try, a kill", lockAndTry(), 1},
 	} {
@@ -144,7 +168,7 @@ func TestRobustMutexHoldsInASample(t *testing.T) {
 		prog  *explore.Program
 		kills int
 	}{
-		{passing(3), 1}, {passing(3), 2}, {givingUp(3), 1}, {surviving(1, 0, 0, 0), 1}, {surviving(1, 1, 1, 0), 1},
+		{passing(3), 1}, {passing(3), 2}, {passing(4), 1}, {unrepaired(3), 1}, {surviving(1, 0, 0, 0), 1}, {surviving(1, 1, 1, 0), 1},
 	} {
 		exploretest.Sample(t, c.prog, explore.Options{Fine: true, Kills: c.kills})
 	}

@@ -37,7 +37,7 @@ var primitives = []struct{ file, pkg, run, free string }{
 	{"internal/robust/vigil.go", "./sync", "TestRobustMutexHoldsInEveryExecution|TestRobustMutexHoldsInASample", ""},
 	{"sync/rwmutex.go", "./sync", "TestRWMutexHoldsInEveryExecution", "isWritten peekReaders rwWriter"},
 	{"sync/once.go", "./sync", `TestOnceHoldsInEveryExecution/^((dd|dt|dc|tt|pd|pt)_|ddd_\[\]_0)`, "Done onceInside"},
-	{"sync/barrier.go", "./sync", `TestBarrierHoldsInEveryExecution/^(aa_|am_|ac_\[\]_0|cc_)`, "Init"},
+	{"sync/barrier.go", "./sync", `TestBarrierHoldsInEveryExecution/^(aa_|am_|ac_\[\]_0|cc_)|TestBarrierHoldsInASample`, "Init"},
 	{"condvar/cond.go", "./condvar", "TestCondHoldsInEveryExecution|TestCondHoldsInLargerInstances/^2_waiters_and_broadcast$|TestARunner|TestABroadcast", ""},
 	{"sem/semaphore.go", "./sem", "TestSemaphoreHoldsInEveryExecution/^(mutex_of_2,_1|signal|wait|2_permits)", "Init Wait Value"},
 	{"sem/owned.go", "./sem", "TestOwnedHoldsInEveryExecution|TestOwnedHoldsInASample", "Init"},
