@@ -181,6 +181,45 @@ func TestCondHoldsInLargerInstances(t *testing.T) {
 	}
 }
 
+// A signal between a broadcast's change of the sequence and its move of the
+// sleepers keeps it from moving them: then it wakes them all.
+func TestABroadcastThatMeetsASignalReachesAll(t *testing.T) {
+	type shared struct {
+		M       sync.Mutex
+		Set     condvar.Cond
+		Flag    shm.Cell[int64]
+		Waiting shm.Atomic[int64]
+	}
+	const waiters = 3
+	allWait := func(p *explore.P, f *shared) {
+		p.Await(func() bool { return f.Waiting.Load() >= waiters })
+	}
+	roles := []explore.Role[shared]{
+		{Name: "setter", Run: func(p *explore.P, f *shared) {
+			allWait(p, f)
+			f.M.Lock()
+			f.Flag.Set(1)
+			f.M.Unlock()
+			f.Set.Broadcast()
+		}},
+		{Name: "signaller", Run: func(p *explore.P, f *shared) {
+			allWait(p, f)
+			f.Set.Signal()
+		}},
+	}
+	for range waiters {
+		roles = append(roles, explore.Role[shared]{Name: "waiter", Run: func(p *explore.P, f *shared) {
+			f.M.Lock()
+			for f.Flag.Get() == 0 {
+				f.Waiting.Add(1)
+				f.Set.Wait(&f.M)
+			}
+			f.M.Unlock()
+		}})
+	}
+	exploretest.Sample(t, explore.New("met", explore.Spec[shared]{Roles: roles}), explore.Options{Fine: true})
+}
+
 func TestAnIfInsteadOfALoopIsFound(t *testing.T) {
 	exploretest.Exhaust(t, told(false), explore.Options{Fine: true})
 	r := exploretest.Find(t, told(false), explore.Options{Spurious: 1})

@@ -1,6 +1,7 @@
 package sem_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"unsafe"
@@ -118,6 +119,24 @@ func trying[S any, PS semaphore[S]]() *explore.Program {
 	})
 }
 
+// oneGivesUp has two use a semaphore as a mutex; the second gives up at will.
+func oneGivesUp() *explore.Program {
+	use := func(s *cells[sem.Semaphore]) {
+		s.Total.Set(s.Total.Get() + 1)
+		_ = s.S.Post()
+	}
+	return program[sem.Semaphore](1, 1, func(p *explore.P, s *cells[sem.Semaphore]) {
+		s.S.Wait()
+		use(s)
+	}, func(p *explore.P, s *cells[sem.Semaphore]) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		if s.S.WaitContext(ctx) == nil {
+			use(s)
+		}
+	})
+}
+
 func TestSemaphoreHoldsInEveryExecution(t *testing.T) {
 	type S = sem.Semaphore
 	for _, c := range []struct {
@@ -125,6 +144,7 @@ func TestSemaphoreHoldsInEveryExecution(t *testing.T) {
 		prog *explore.Program
 	}{
 		{"mutex of 2, 1 round", asMutex[S](2, 1)},
+		{"mutex of 2, 1 round, one gives up", oneGivesUp()},
 		{"mutex of 2, 2 rounds", asMutex[S](2, 2)},
 		{"2 permits for 2, 2 rounds", asMultiplex[S](2, 2, 2)},
 		{"signal", asSignal[S](1)},

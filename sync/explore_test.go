@@ -56,6 +56,9 @@ func trying(lockers, tryers int) *explore.Program {
 		if got, want := g.Total.Get(), int64(lockers)+g.Won.Load(); got != want {
 			return fmt.Errorf("Total is %d after %d increments", got, want)
 		}
+		if lockers == 0 && g.Won.Load() == 0 {
+			return fmt.Errorf("%d have tried a free lock, and none has it", tryers)
+		}
 		return nil
 	}}
 	for i := range lockers + tryers {

@@ -19,7 +19,7 @@ type made struct {
 }
 
 // making has participants make the thing and use it. kinds: d does it, t tries
-// to, c gives up waiting at will.
+// to, c gives up waiting at will, p panics in the middle of it.
 func making(kinds string, process ...int) *explore.Program {
 	s := explore.Spec[made]{Finally: func(m *made) error {
 		if got := m.Begun.Get(); got > 1 {
@@ -47,6 +47,17 @@ func making(kinds string, process ...int) *explore.Program {
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
 				done = m.Once.DoContext(ctx, once) == nil
+			case 'p':
+				half := false
+				func() {
+					defer func() { _ = half && recover() != nil }()
+					m.Once.Do(func() {
+						m.Begun.Set(0)
+						half = true
+						panic("half-way")
+					})
+				}()
+				done = !half
 			}
 			if done && m.Thing.Get() != 7 {
 				panic("it is done, and not made")
@@ -62,7 +73,7 @@ func TestOnceHoldsInEveryExecution(t *testing.T) {
 		process []int
 		kills   int
 	}{
-		{"dd", nil, 0}, {"dt", nil, 0}, {"dc", nil, 0}, {"tt", nil, 0}, {"ddd", nil, 0},
+		{"dd", nil, 0}, {"dt", nil, 0}, {"dc", nil, 0}, {"tt", nil, 0}, {"ddd", nil, 0}, {"pd", nil, 0}, {"pt", nil, 0},
 		{"dd", nil, 1}, {"dt", nil, 1}, {"dc", nil, 1},
 		{"dd", []int{1, 1}, 0}, {"dd", []int{1, 1}, 1},
 	} {

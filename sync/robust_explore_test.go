@@ -87,6 +87,63 @@ func passing(n int) *explore.Program {
 	return explore.New("passing", s)
 }
 
+// lockAndTry has one participant lock a robust lock, and one that may not get it.
+func lockAndTry() *explore.Program {
+	return explore.New("lock and try", explore.Spec[robustly]{Roles: []explore.Role[robustly]{
+		{Name: "locks", Run: func(p *explore.P, r *robustly) {
+			r.enter(p, r.M.Lock())
+			r.leave()
+		}},
+		{Name: "tries", Run: func(p *explore.P, r *robustly) {
+			if ok, err := r.M.TryLock(); ok {
+				r.enter(p, err)
+				r.leave()
+			}
+		}},
+	}})
+}
+
+// holdingTwo has one participant hold two robust locks, and give back first the
+// one that it took first; the other wants the one that is held longer.
+func holdingTwo() *explore.Program {
+	type shared struct{ A, B sync.RobustMutex }
+	mend := func(m *sync.RobustMutex) {
+		if errors.Is(m.Lock(), sync.ErrOwnerDied) {
+			m.Recover()
+		}
+	}
+	return explore.New("holding two", explore.Spec[shared]{Roles: []explore.Role[shared]{
+		{Name: "holds two", Run: func(p *explore.P, s *shared) {
+			mend(&s.A)
+			mend(&s.B)
+			s.A.Unlock()
+			s.B.Unlock()
+		}},
+		{Name: "wants one", Run: func(p *explore.P, s *shared) {
+			mend(&s.B)
+			s.B.Unlock()
+		}},
+	}})
+}
+
+// unrepaired has n participants lock, and unlock without a Recover.
+func unrepaired(n int) *explore.Program {
+	s := explore.Spec[robustly]{}
+	for i := range n {
+		s.Roles = append(s.Roles, explore.Role[robustly]{Name: fmt.Sprint(i), Run: func(p *explore.P, r *robustly) {
+			err := r.M.Lock()
+			if errors.Is(err, sync.ErrNotRecoverable) {
+				return
+			}
+			r.M.Unlock()
+			if errors.Is(err, sync.ErrOwnerDied) && !errors.Is(r.M.Lock(), sync.ErrNotRecoverable) {
+				panic("it is not given up")
+			}
+		}})
+	}
+	return explore.New("giving up", s)
+}
+
 func TestRobustMutexHoldsInEveryExecution(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -97,6 +154,10 @@ func TestRobustMutexHoldsInEveryExecution(t *testing.T) {
 		{"2 participants, a kill", surviving(1, 0, 0), 1},
 		{"2 goroutines, a kill", surviving(1, 1, 1), 1},
 		{"2 goroutines", surviving(1, 1, 1), 0},
+		{"2 give up, a kill", unrepaired(2), 1},
+		{"2 locks held, a kill", holdingTwo(), 1},
+		{"lock and try", lockAndTry(), 0},
+		{"lock and try, a kill", lockAndTry(), 1},
 	} {
 		t.Run(c.name, func(t *testing.T) { exploretest.Exhaust(t, c.prog, explore.Options{Fine: true, Kills: c.kills}) })
 	}
@@ -107,7 +168,7 @@ func TestRobustMutexHoldsInASample(t *testing.T) {
 		prog  *explore.Program
 		kills int
 	}{
-		{passing(3), 1}, {passing(3), 2}, {surviving(1, 0, 0, 0), 1}, {surviving(1, 1, 1, 0), 1},
+		{passing(3), 1}, {passing(3), 2}, {passing(4), 1}, {unrepaired(3), 1}, {surviving(1, 0, 0, 0), 1}, {surviving(1, 1, 1, 0), 1},
 	} {
 		exploretest.Sample(t, c.prog, explore.Options{Fine: true, Kills: c.kills})
 	}

@@ -81,6 +81,16 @@ func reading(roles string, process ...int) *explore.Program {
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
 				l.haveRead(l.RW.RLockContext(ctx))
+			case 'x': // a writer that repairs nothing
+				err := l.RW.Lock()
+				if !errors.Is(err, sync.ErrOwnerDied) {
+					l.wrote(err)
+					return
+				}
+				l.RW.Unlock()
+				if !errors.Is(l.RW.Lock(), sync.ErrNotRecoverable) {
+					panic("it is not given up")
+				}
 			case 't':
 				if ok, err := l.RW.TryLock(); ok {
 					l.wrote(err)
@@ -103,7 +113,7 @@ func TestRWMutexHoldsInEveryExecution(t *testing.T) {
 	}{
 		{"rr", nil, 0}, {"rw", nil, 0}, {"ww", nil, 0}, {"rc", nil, 0}, {"wd", nil, 0}, {"wc", nil, 0},
 		{"wt", nil, 0}, {"wu", nil, 0}, {"rt", nil, 0},
-		{"rr", nil, 1}, {"rw", nil, 1}, {"ww", nil, 1},
+		{"rr", nil, 1}, {"rw", nil, 1}, {"ww", nil, 1}, {"wx", nil, 1},
 		{"rw", []int{1, 1}, 0}, {"ww", []int{1, 1}, 0},
 	} {
 		t.Run(fmt.Sprintf("%s %v %d kills", c.roles, c.process, c.kills), func(t *testing.T) {
@@ -113,7 +123,7 @@ func TestRWMutexHoldsInEveryExecution(t *testing.T) {
 }
 
 func TestRWMutexHoldsInASample(t *testing.T) {
-	for _, roles := range []string{"rrw", "rww", "www", "rwc", "dwt"} {
+	for _, roles := range []string{"rrw", "rww", "www", "rwc", "dwt", "wxx", "rxw"} {
 		exploretest.Sample(t, reading(roles), explore.Options{Fine: true, Kills: 1})
 	}
 	exploretest.Sample(t, reading("rwrw", 1, 1, 2, 2), explore.Options{Fine: true, Kills: 1})

@@ -52,6 +52,7 @@ var house = []struct{ folder, imports string }{
 	{"examples/condition/belt", "shm sync condvar"},
 	{"examples/*/*", "shm sync sem condvar examples/lock/bank examples/condition/belt"},
 	{"internal/lint", ""},
+	{"internal/mutate", ""},
 	{".", ""},
 }
 

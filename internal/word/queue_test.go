@@ -86,6 +86,60 @@ func TestGoroutinesOfAProcessStandInLine(t *testing.T) {
 	}
 }
 
+// door has goroutines of one process go through a door: w waits, c may
+// give up, t tries.
+func door(kinds string) *explore.Program {
+	type room struct {
+		Door   word.Word64
+		Inside shm.Atomic[int64] // the line orders the goroutines, but is no memory that they share
+		Count  shm.Atomic[int64]
+		Other  shm.Atomic[int64] // who was not inside
+	}
+	s := explore.Spec[room]{Finally: func(r *room) error {
+		got, other := r.Count.Load(), r.Other.Load()
+		if got+other != int64(len(kinds)) {
+			return fmt.Errorf("%d have been inside, of %d", got, len(kinds))
+		}
+		if other == int64(len(kinds)) {
+			return fmt.Errorf("nobody has been inside")
+		}
+		return nil
+	}}
+	for _, kind := range kinds {
+		s.Roles = append(s.Roles, explore.Role[room]{Name: string(kind), Process: 1, Run: func(p *explore.P, r *room) {
+			ctx, inside := context.Background(), false
+			switch kind {
+			case 't':
+				inside = r.Door.TryEnter()
+			case 'c':
+				var cancel func()
+				ctx, cancel = context.WithCancel(ctx)
+				defer cancel()
+				fallthrough
+			case 'w':
+				inside = r.Door.Enter(ctx) == nil
+			}
+			if !inside {
+				r.Other.Add(1)
+				return
+			}
+			if r.Inside.Add(1) != 1 {
+				panic("another one is inside")
+			}
+			r.Count.Add(1)
+			r.Inside.Add(-1)
+			r.Door.Leave()
+		}})
+	}
+	return explore.New("door "+kinds, s)
+}
+
+func TestOneGoroutineOfAProcessIsInside(t *testing.T) {
+	for _, kinds := range []string{"ww", "wt", "tt", "wc", "wwc", "wct"} {
+		t.Run(kinds, func(t *testing.T) { exploretest.Exhaust(t, door(kinds), explore.Options{Fine: true}) })
+	}
+}
+
 func TestALineInEveryProcessNeedsAWakeForEach(t *testing.T) {
 	r := exploretest.Find(t, gate([]int{1, 1, 2}, 1), explore.Options{})
 	require.Equal(t, explore.Deadlock, r.Verdict)
