@@ -47,7 +47,7 @@ func TestAStormFindsWhatIsWrong(t *testing.T) {
 				spoilt = true
 			}
 			defer func() { spoil = nil }()
-			r, err := Run(t.Context(), Options{Participants: 2, Kills: 200, Seed: 1})
+			r, err := Run(t.Context(), Options{Participants: 6, Kills: 200, Seed: 1})
 			require.NoError(t, err)
 			require.Equal(t, explore.Violated, r.Verdict)
 			require.Contains(t, r.Finding, c.finding)
