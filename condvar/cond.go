@@ -58,8 +58,9 @@ type Cond struct {
 	// It wraps: 2^32 signals between a waiter's read and its sleep are taken for none.
 	sequence word.Word
 
-	// mutex is where the mutex of those who wait lies, in bytes from the Cond; 0:
-	// nobody has waited yet. It is written under the mutex, before the count says
+	// mutex is where the Mutex of those who wait lies, in bytes from the Cond; 0:
+	// it is a RobustMutex, whose sleepers need heads of their own (see robust.Vigil):
+	// a waiter moved to its word that died with a wake would keep it from a locker. It is written under the mutex, before the count says
 	// that somebody waits.
 	mutex word.Word
 }
@@ -95,7 +96,11 @@ func (c *Cond) wait(ctx context.Context, m unsafe.Pointer, is *step.Object, unlo
 	step.EnterWith(step.Wait, unsafe.Pointer(c), m)
 	defer step.Leave()
 
-	if at := uint32(uintptr(m) - uintptr(unsafe.Pointer(c))); c.mutex.Load() != at {
+	at := uint32(0)
+	if is == mutex {
+		at = uint32(uintptr(m) - uintptr(unsafe.Pointer(c)))
+	}
+	if c.mutex.Load() != at {
 		c.mutex.Store(at)
 	}
 	c.waiting.Add(1)
@@ -120,8 +125,8 @@ func (c *Cond) Signal() {
 	}
 }
 
-// Broadcast wakes all waiters: one now, and each of the others when the mutex is
-// unlocked by the one before, since only one can have it. It does not block.
+// Broadcast wakes all waiters: with a Mutex one now, and each of the others when it
+// is unlocked by the one before, since only one can have it. It does not block.
 func (c *Cond) Broadcast() {
 	step.Enter(step.Broadcast, unsafe.Pointer(c), 0)
 	defer step.Leave()
@@ -132,8 +137,8 @@ func (c *Cond) Broadcast() {
 	// Whoever returns from Wait locks the mutex as one who has slept: its Unlock
 	// wakes the next. A Signal in between finds the sequence changed again; then
 	// all are woken.
-	at := int32(c.mutex.Load())
-	if !c.sequence.Requeue(c.sequence.Add(1), (*word.Word)(unsafe.Add(unsafe.Pointer(c), at))) {
+	at, sequence := int32(c.mutex.Load()), c.sequence.Add(1)
+	if at == 0 || !c.sequence.Requeue(sequence, (*word.Word)(unsafe.Add(unsafe.Pointer(c), at))) {
 		c.sequence.Wake(word.All)
 	}
 }
