@@ -49,9 +49,11 @@ type Barrier struct {
 const barrierShared = 128
 
 // MaxCount bounds the participants of a [Barrier].
-const MaxCount = 1<<31 - 1
+const MaxCount = maxIn - 1
 
-func threshold(count uint32) uint32        { return MaxCount - MaxCount%count }
+const maxIn = 1<<31 - 1
+
+func threshold(count uint32) uint32        { return maxIn - maxIn%count }
 func endOfRound(i, count uint32) uint32    { return i + (count-i%count)%count }
 func isComplete(in, i, count uint32) bool  { return in >= endOfRound(i, count) }
 func isFinished(finished, i uint32) bool   { return i <= finished }

@@ -246,7 +246,7 @@ func cancel(c layout, seq uint64, own int) {
 	inG2 := first+uint64(g.lock.size()) <= seq
 	n := g.size[own].Get()
 	spent := first > seq || !inG2 && n == 0 // everybody in the group has had a signal
-	full := inG2 && n == -uint32(maxGroup)
+	full := inG2 && n+maxGroup == 0
 	if !spent && !full {
 		g.size[own].Set(n - 1)
 	}

@@ -413,16 +413,7 @@ func (rw *RWMutex) lock(ctx context.Context) error {
 	}
 	rw.turn.Store(1 | slept)
 	rw.tell()
-	for r&writePhase == 0 && !hasReaders(r) {
-		if rw.readers.CompareAndSwap(r, r|writePhase) {
-			rw.phase.Store(1) // no reader waits for the other one
-			rw.tell()
-			r |= writePhase
-			break
-		}
-		r = rw.readers.Load()
-	}
-	if r&writePhase == 0 {
+	if r&writePhase == 0 && !rw.beginWriting(r) {
 		if err := rw.awaitPhase(ctx, 1, rw.giveUpWriting); err != nil {
 			return err
 		}
@@ -431,17 +422,33 @@ func (rw *RWMutex) lock(ctx context.Context) error {
 	return nil
 }
 
+// beginWriting begins a write phase, unless readers are there, or have been: the
+// last of them has handed the write phase over then, and changes phase next. To
+// write at once because W is set by now is a mistake: that change can come after
+// this writer has handed over to other readers, who then wait for ever.
+func (rw *RWMutex) beginWriting(r uint32) bool {
+	for r&writePhase == 0 && !hasReaders(r) {
+		if rw.readers.CompareAndSwap(r, r|writePhase) {
+			rw.phase.Store(1) // nobody waits for the other one
+			rw.tell()
+			return true
+		}
+		r = rw.readers.Load()
+	}
+	return false
+}
+
 // becomeWriter waits until L is the caller's. It returns the readers word, and
 // used if the caller has slept and others may sleep with it.
 func (rw *RWMutex) becomeWriter(ctx context.Context) (r, slept uint32, err error) {
 	for {
 		r = rw.readers.Load()
-		if rw.readers.CompareAndSwap(r, r|writeLocked) {
+		if r&writeLocked != 0 {
 			break
 		}
-	}
-	if r&writeLocked == 0 {
-		return r, 0, nil
+		if rw.readers.CompareAndSwap(r, r|writeLocked) {
+			return r, 0, nil
+		}
 	}
 	if rw.prefersWriters() {
 		rw.writers.Add(1)
