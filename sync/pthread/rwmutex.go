@@ -324,6 +324,9 @@ func (rw *RWMutex) rlock(ctx context.Context) error {
 		}
 		r = rw.readers.Load()
 	}
+	if r&writePhase == 0 {
+		return nil
+	}
 	for r&writePhase != 0 && r&writeLocked == 0 {
 		if rw.readers.CompareAndSwap(r, r&^writePhase) {
 			rw.changePhase(0)
@@ -331,9 +334,8 @@ func (rw *RWMutex) rlock(ctx context.Context) error {
 		}
 		r = rw.readers.Load()
 	}
-	if r&writePhase == 0 {
-		return nil
-	}
+	// If W is clear by now, another one has cleared it, and changes phase next. To
+	// read at once is the mistake of which beginWriting speaks.
 	return rw.awaitPhase(ctx, 0, rw.giveUpReading)
 }
 
