@@ -43,6 +43,7 @@ var mapped = []reflect.Type{
 	reflect.TypeFor[sync.WaitGroup](),
 	reflect.TypeFor[sync.Latch](),
 	reflect.TypeFor[sync.Event](),
+	reflect.TypeFor[pthread.Mutex](),
 	reflect.TypeFor[pthread.RWMutex](),
 	reflect.TypeFor[pthread.Barrier](),
 	reflect.TypeFor[pthread.Cond](),
