@@ -17,6 +17,7 @@ import (
 	"github.com/interlock-go/interlock/sem"
 	"github.com/interlock-go/interlock/shm"
 	"github.com/interlock-go/interlock/sync"
+	"github.com/interlock-go/interlock/sync/pthread"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -42,6 +43,12 @@ var mapped = []reflect.Type{
 	reflect.TypeFor[sync.WaitGroup](),
 	reflect.TypeFor[sync.Latch](),
 	reflect.TypeFor[sync.Event](),
+	reflect.TypeFor[pthread.Mutex](),
+	reflect.TypeFor[pthread.RWMutex](),
+	reflect.TypeFor[pthread.Barrier](),
+	reflect.TypeFor[pthread.Cond](),
+	reflect.TypeFor[pthread.CondA](),
+	reflect.TypeFor[pthread.CondB](),
 	reflect.TypeFor[step.WaitSlot](),
 	reflect.TypeFor[proc.Slot](),
 }
