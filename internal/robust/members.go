@@ -330,12 +330,14 @@ func (m *Membership) announceDeaths() {
 // Lives is read first: while the place is marked, it does not change. Read after
 // the mark, it could be that of the next one, who lives.
 //
+// Somebody slow may know of fewer lives than have been announced: it has nothing to add.
+//
 // If the process dies after the first step of it, those who wait have not been
 // woken: its own death wakes them.
 func (t *Table) announce(place *Member, held bool) {
 	lives := place.Lives.Load()
 	before := place.Announced.Load()
-	if before == lives || !held && place.Life.Word.Load()&OwnerDied == 0 {
+	if int32(lives-before) <= 0 || !held && place.Life.Word.Load()&OwnerDied == 0 {
 		return
 	}
 	if place.Announced.CompareAndSwap(before, lives) {
