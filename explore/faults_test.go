@@ -428,8 +428,10 @@ func TestAStopIsNoticedAfterEveryExecution(t *testing.T) {
 	require.Less(t, plays, 10, "it was shortened after the stop")
 }
 
+var initPanics = Register(New("init-panics", Spec[mixed]{Init: func(*mixed) { panic("no memory") }, Roles: repeat(1, section)}))
+
 func TestAfterAPanicThereCanBeAnotherSearch(t *testing.T) {
-	prog := Register(New("init-panics", Spec[mixed]{Init: func(*mixed) { panic("no memory") }, Roles: repeat(1, section)}))
+	prog := initPanics
 	for _, processes := range []bool{false, true} {
 		require.PanicsWithValue(t, "no memory", func() { _, _ = Explore(prog, Options{Processes: processes}) })
 		Check(t, sections, Options{Strategy: "dfs"})

@@ -47,11 +47,10 @@ func createSegment(key Key, l Layout, init func(*Region) error) (_ *Region, id i
 	}()
 
 	r := newRegion(nil, segmentName(key, id), mem, h, schema)
-	r.join()
 	if err := init(r); err != nil {
-		_ = r.leave()
 		return nil, id, fmt.Errorf("init: %w", err)
 	}
+	r.join() // not before: init may panic, and the memory is unmapped then
 	h.publish(mem)
 	ready = true
 	return r, id, nil
