@@ -115,7 +115,7 @@ func (x *processes) execute(s strategy) {
 // not the program's doing.
 func (x *processes) lookForDead() {
 	for i := range x.e.parts {
-		if x.e.outcome != failed && x.e.parts[i].status == alive && x.g.Slot(i).Reaped() {
+		if x.e.outcome != failed && x.e.parts[i].status == alive && (x.g.Slot(i).Reaped() || x.e.outcome == found && x.g.Dying(i)) {
 			x.e.outcome = running
 			x.heard(i)
 		}

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -134,6 +135,18 @@ func (g *Group) Kill(i int) {
 	c := g.children[i]
 	_ = c.cmd.Process.Kill() // an error: it is gone already
 	<-c.reaped
+}
+
+// Dying reports whether a participant's process has ended and is only to be reaped,
+// and returns when it is.
+func (g *Group) Dying(i int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.Pid(i)))
+	after := text[bytes.LastIndexByte(text, ')')+1:] // the name may hold any character
+	if err == nil && !bytes.HasPrefix(after, []byte(" Z")) && !bytes.HasPrefix(after, []byte(" X")) {
+		return false
+	}
+	<-g.children[i].reaped
+	return true
 }
 
 // Respawn replaces a participant, dead or not.
