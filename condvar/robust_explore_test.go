@@ -119,3 +119,9 @@ func TestCondOverARobustMutexHoldsInASample(t *testing.T) {
 		exploretest.Sample(t, prog, explore.Options{Fine: true, Kills: 1, Mortal: []int{0, 1}})
 	}
 }
+
+var waiterDies = exploretest.Witness("a waiter dies", baton(2))
+
+func TestDeathsAtAConditionReplayBetweenProcesses(t *testing.T) {
+	exploretest.ReplayDeaths(t, waiterDies, explore.Options{Mortal: []int{0, 1}})
+}

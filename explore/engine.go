@@ -561,8 +561,12 @@ func (e *engine) over() {
 		}
 	}
 	// What has to hold in the end is not owed by participants that were killed.
-	if e.prog.Finally != nil && !e.killed {
-		e.check(e.prog.Finally)
+	last := e.prog.Finally
+	if e.killed {
+		last = e.prog.AfterDeath
+	}
+	if last != nil {
+		e.check(last)
 	}
 	if e.outcome == running {
 		e.outcome = complete

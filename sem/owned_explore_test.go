@@ -80,3 +80,9 @@ func TestOwnedHoldsInASample(t *testing.T) {
 	exploretest.Sample(t, possessing("wwc", 1), explore.Options{Fine: true, Kills: 1})
 	exploretest.Sample(t, possessing("wwww", 2, 1, 1, 2, 2), explore.Options{Fine: true, Kills: 1})
 }
+
+var holderDies = exploretest.Witness("a holder of a permit dies", possessing("ww", 1))
+
+func TestDeathsAtAnOwnedSemaphoreReplayBetweenProcesses(t *testing.T) {
+	exploretest.ReplayDeaths(t, holderDies, explore.Options{})
+}

@@ -130,3 +130,9 @@ func TestBarrierHoldsInASample(t *testing.T) {
 	exploretest.Sample(t, meeting("aaa", 1), explore.Options{Fine: true})
 	exploretest.Sample(t, meeting("aac", 1), explore.Options{Fine: true, Kills: 1})
 }
+
+var someoneDies = exploretest.Witness("someone at the barrier dies", meeting("aa", 1))
+
+func TestDeathsAtABarrierReplayBetweenProcesses(t *testing.T) {
+	exploretest.ReplayDeaths(t, someoneDies, explore.Options{})
+}

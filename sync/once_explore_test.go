@@ -87,3 +87,9 @@ func TestOnceHoldsInASample(t *testing.T) {
 	exploretest.Sample(t, making("ddd"), explore.Options{Fine: true, Kills: 1}) // 261,903 executions in all, which hold
 	exploretest.Sample(t, making("ddd", 1, 1, 2), explore.Options{Fine: true, Kills: 1})
 }
+
+var makerDies = exploretest.Witness("a maker dies", making("dd"))
+
+func TestDeathsInAOnceReplayBetweenProcesses(t *testing.T) {
+	exploretest.ReplayDeaths(t, makerDies, explore.Options{})
+}

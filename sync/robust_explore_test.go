@@ -219,3 +219,9 @@ func died(name string, when func(r *robustly) bool) death {
 	}
 	return death{name, explore.Register(prog)}
 }
+
+var lockerDies = exploretest.Witness("a locker dies", surviving(1, 0, 0))
+
+func TestAnyDeathAtARobustMutexReplaysBetweenProcesses(t *testing.T) {
+	exploretest.ReplayDeaths(t, lockerDies, explore.Options{})
+}

@@ -129,3 +129,12 @@ func TestRWMutexHoldsInASample(t *testing.T) {
 	exploretest.Sample(t, reading("rwrw", 1, 1, 2, 2), explore.Options{Fine: true, Kills: 1})
 	exploretest.Sample(t, reading("rwcd", 1, 1, 2, 2), explore.Options{Fine: true})
 }
+
+var readersDie, writersDie, eitherDies = exploretest.Witness("readers die", reading("rr")),
+	exploretest.Witness("writers die", reading("ww")), exploretest.Witness("a reader or a writer dies", reading("rw"))
+
+func TestDeathsAtAnRWMutexReplayBetweenProcesses(t *testing.T) {
+	for _, prog := range []*explore.Program{readersDie, writersDie, eitherDies} {
+		t.Run(prog.Name, func(t *testing.T) { exploretest.ReplayDeaths(t, prog, explore.Options{}) })
+	}
+}

@@ -20,8 +20,10 @@ type Program struct {
 	// Always is checked after every step under control, and at the end of a free
 	// run. Optional.
 	Always func(shared unsafe.Pointer) error
-	// Finally is checked when every participant has ended. Optional.
+	// Finally is checked when every participant has ended, and none was killed. Optional.
 	Finally func(shared unsafe.Pointer) error
+	// AfterDeath is checked when some were killed and all others have ended. Optional.
+	AfterDeath func(shared unsafe.Pointer) error
 }
 
 // Role is what a participant does.
@@ -50,8 +52,10 @@ type Spec[T any] struct {
 	Roles []RoleOf[T]
 	// Always has to hold after every step. It reads the struct and changes nothing. Optional.
 	Always func(*T) error
-	// Finally has to hold when every participant has ended. Optional.
+	// Finally has to hold when every participant has ended, and none was killed. Optional.
 	Finally func(*T) error
+	// AfterDeath has to hold when some were killed and all others have ended. Optional.
+	AfterDeath func(*T) error
 }
 
 // Place tells a participant of the program which process it is in.
@@ -71,7 +75,7 @@ func (prog *Program) Place(p *P) {
 // NewProgram makes a program out of its description.
 func NewProgram[T any](name string, s Spec[T]) *Program {
 	prog := &Program{Name: name, Struct: reflect.TypeFor[T](), Params: s.Params,
-		Always: erase(s.Always), Finally: erase(s.Finally)}
+		Always: erase(s.Always), Finally: erase(s.Finally), AfterDeath: erase(s.AfterDeath)}
 	if s.Init != nil {
 		prog.Init = func(shared unsafe.Pointer) { s.Init((*T)(shared)) }
 	}
