@@ -6,11 +6,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	gosync "sync"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -22,6 +24,7 @@ import (
 	"github.com/interlock-go/interlock/sem"
 	"github.com/interlock-go/interlock/shm"
 	"github.com/interlock-go/interlock/sync"
+	"github.com/interlock-go/interlock/sync/pthread"
 )
 
 func TestMain(m *testing.M) {
@@ -38,6 +41,7 @@ type desk struct {
 	Chair    sem.Owned
 	Visitors sem.Semaphore
 	Bell     condvar.Cond
+	Bolt     pthread.Mutex
 	Rings    shm.Cell[int64]
 	Shelf    [100]shm.Cell[int32]
 }
@@ -77,7 +81,10 @@ func obey([]string) error {
 }
 
 func region(verb, name string) (*desk, error) {
-	furnish := func(d *desk) error { return d.Chair.Init(1) }
+	furnish := func(d *desk) error {
+		d.Bolt.Init(pthread.Normal)
+		return d.Chair.Init(1)
+	}
 	var m *shm.Map[desk]
 	var err error
 	switch verb {
@@ -107,6 +114,11 @@ func use(d *desk, what string) error {
 		d.Pen[1].Lock()
 	case "lock Book":
 		return d.Book.Lock()
+	case "lock Bolt":
+		return d.Bolt.Lock()
+	case "bolt as C":
+		words := (*[3]uint32)(unsafe.Pointer(&d.Bolt))
+		words[0], words[2] = 1, uint32(otherThread()) // __lock and __owner
 	case "write Lamp":
 		return d.Lamp.Lock()
 	case "read Lamp":
@@ -137,6 +149,22 @@ func use(d *desk, what string) error {
 		s.Wait()
 	}
 	return nil
+}
+
+// otherThread is the id of a thread that is not the process's first, and stays.
+func otherThread() int {
+	ids := make(chan int, 2)
+	for range 2 {
+		go func() {
+			runtime.LockOSThread()
+			ids <- unix.Gettid()
+			select {}
+		}()
+	}
+	if id := <-ids; id != os.Getpid() {
+		return id
+	}
+	return <-ids
 }
 
 // child is a process that obeys.

@@ -24,6 +24,7 @@ func TestHolderAndWaiterAreNamed(t *testing.T) {
 	for _, c := range []struct{ path, hold, wait, state string }{
 		{"Pen[1]", "lock Pen[1]", "lock Pen[1]", "process %d"},
 		{"Book", "lock Book", "lock Book", "process %d"},
+		{"Bolt", "lock Bolt", "lock Bolt", "process %d"},
 		{"Lamp", "write Lamp", "write Lamp", "process %d writes"},
 		{"Lamp", "write Lamp", "read Lamp", "process %d writes"},
 		{"Lamp", "read Lamp", "write Lamp", "1 reader"},
@@ -62,6 +63,17 @@ func TestHolderAndWaiterAreNamed(t *testing.T) {
 			require.Len(t, g.Processes, 2)
 		})
 	}
+}
+
+// A thread of C's locks by its own id, which is no process's.
+func TestAThreadThatHoldsAPthreadMutexIsNamed(t *testing.T) {
+	name := newName(t)
+	a := newChild(t, "create "+name, "bolt as C")
+	o := object(t, examined(t, name), "Bolt")
+	require.Len(t, o.Holders, 1)
+	require.NotEqual(t, a.pid(), o.Holders[0].Thread)
+	require.Equal(t, inspect.Holder{PID: a.pid(), Thread: o.Holders[0].Thread, State: inspect.Running}, o.Holders[0])
+	require.Equal(t, fmt.Sprintf("process %d", a.pid()), o.State)
 }
 
 // Two wait for what has no owner, and what lies in cells is shown.

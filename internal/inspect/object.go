@@ -16,6 +16,7 @@ import (
 	_ "github.com/interlock-go/interlock/condvar"
 	_ "github.com/interlock-go/interlock/sem"
 	_ "github.com/interlock-go/interlock/sync"
+	_ "github.com/interlock-go/interlock/sync/pthread"
 )
 
 // Object is a field of the struct in a region, or an element of an array.
@@ -264,6 +265,11 @@ func (l *look) holder(kind *step.Object, identity uint32) Holder {
 			h.PID, h.State = p.pid, l.stateOf(p.pid)
 		}
 		return h
+	}
+	if l.report.world.processes[int(identity)] == nil { // a thread of C's, at an object of glibc's
+		if p := l.report.world.ofThread(int(identity)); p != nil {
+			return Holder{PID: p.pid, Thread: int(identity), State: l.stateOf(p.pid)}
+		}
 	}
 	return Holder{PID: int(identity), State: l.stateOf(int(identity))}
 }

@@ -37,7 +37,7 @@ var house = []struct{ folder, imports string }{
 	{"problems/*/*", "parent problems sync sem condvar shm ipc"},
 	// The free run reads the clock of package futex, by which its processes are compared.
 	{"internal/run", "problems explore internal/proc shm internal/step internal/futex internal/waitgraph internal/lock unix"},
-	{"internal/inspect", "shm sync sem condvar internal/robust internal/step internal/sysv internal/waitgraph unix"},
+	{"internal/inspect", "shm sync sync/pthread sem condvar internal/robust internal/step internal/sysv internal/waitgraph unix"},
 	// It checks what the participants cannot see: who of them is a member, and by what thread it locks.
 	{"internal/storm", "explore internal/proc shm sync sem condvar internal/robust internal/word internal/step internal/lock"},
 	{"bench", "sync sem condvar shm internal/sysv unix"},
