@@ -83,6 +83,6 @@ func TestOwnedHoldsInASample(t *testing.T) {
 
 var holderDies = exploretest.Witness("a holder of a permit dies", possessing("ww", 1))
 
-func TestDeathsAtAnOwnedSemaphoreReplayBetweenProcesses(t *testing.T) {
+func TestDeathsOfHoldersReplayBetweenProcesses(t *testing.T) {
 	exploretest.ReplayDeaths(t, holderDies, explore.Options{})
 }
