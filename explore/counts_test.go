@@ -14,13 +14,12 @@ import (
 
 // all explores every execution, findings included, and returns how many ended
 // and how many of them in a deadlock.
-func all(t *testing.T, prog *Program, o Options) (executions, deadlocks, cuts int) {
+func all(t *testing.T, prog *Program, d strategy, o Options) (executions, deadlocks, cuts int) {
 	t.Helper()
-	o.NoRaces = true
+	o.NoRaces, o.toEnd = true, true
 	m, err := newMemory(prog, o.withDefaults())
 	require.NoError(t, err)
 	defer m.close()
-	d := &depthFirst{}
 	for d.begin() {
 		m.execute(d)
 		d.end()
@@ -59,7 +58,7 @@ func pass(m *sync.Mutex) {
 
 // The number of Mazurkiewicz traces of each program, counted by brute force over
 // all interleavings; sleep sets complete exactly one execution of each.
-func TestDepthFirstCompletesOneExecutionATrace(t *testing.T) {
+func TestOneExecutionOfATraceIsCompleted(t *testing.T) {
 	increments := func(n, m int) *Program {
 		return New("increments", Spec[cells]{Roles: repeat(n, func(p *P, c *cells) {
 			for range m {
@@ -235,9 +234,11 @@ func TestDepthFirstCompletesOneExecutionATrace(t *testing.T) {
 		{"3 waiters, signal", waiters(3, false), 24, 42},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			traces, deadlocks, cuts := all(t, c.prog, Options{})
-			t.Logf("%d executions, %d deadlocks, %d cut", traces, deadlocks, cuts)
-			require.Equal(t, [2]int{c.traces, c.deadlocks}, [2]int{traces, deadlocks})
+			for _, s := range []strategy{&depthFirst{}, &dpor{}} {
+				traces, deadlocks, cuts := all(t, c.prog, s, Options{})
+				t.Logf("%T: %d executions, %d deadlocks, %d cut", s, traces, deadlocks, cuts)
+				require.Equal(t, [2]int{c.traces, c.deadlocks}, [2]int{traces, deadlocks})
+			}
 		})
 	}
 }

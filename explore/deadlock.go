@@ -35,6 +35,9 @@ func (e *engine) awaited(i int) int {
 
 // lookForCycle finds a deadlock as soon as participant i closes a cycle of owners.
 func (e *engine) lookForCycle(i int) {
+	if e.options.toEnd {
+		return
+	}
 	at := i
 	for range e.parts {
 		if e.parts[at].status != alive || e.enabled(at) || e.parts[at].op.Cancellable {

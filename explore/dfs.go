@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"fmt"
 	"math/bits"
 	"slices"
 
@@ -37,11 +36,11 @@ type node struct {
 	single       bool // one private alternative stands for all
 }
 
-// set is a set of choices that can sleep: who runs, whose context ends, who dies.
-type set [3 * MaxParticipants / 64]uint64
+// set is a set of choices that can sleep: who runs, whose context ends, who dies, who wakes for no reason.
+type set [4 * MaxParticipants / 64]uint64
 
 // bands are the kinds of choices in the order of their places in a set.
-var bands = [...]ChoiceKind{Run, Timeout, Kill}
+var bands = [...]ChoiceKind{Run, Timeout, Kill, Spurious}
 
 // bit is a choice's place in a set; not ok: it never sleeps.
 func bit(c Choice) (at int, ok bool) {
@@ -83,8 +82,7 @@ func (d *depthFirst) choose(pt *Point) int {
 	if i < d.used {
 		n := &d.nodes[i]
 		if !slices.Equal(n.alternatives, pt.Alternatives) || n.print != pt.print() {
-			pt.fail(fmt.Errorf("explore: %s is not deterministic: at step %d participants are about to do something else than in another execution that began alike",
-				pt.e.prog.Name, pt.Step))
+			pt.fail(divergence(pt))
 			return -1
 		}
 		if i == d.used-1 {
@@ -148,12 +146,8 @@ func (n *node) open(j int) bool {
 // inherit computes the sleepers of the node that follows the chosen alternative.
 func (d *depthFirst) inherit(n *node, pt *Point) {
 	c := n.alternatives[n.chosen]
-	switch c.Kind {
-	case Pick:
+	if c.Kind == Pick {
 		d.carry = n.sleep // in the middle of a step, which has been taken account of
-		return
-	case Spurious:
-		d.carry = set{} // dependent with everything
 		return
 	}
 	d.carry = n.sleep

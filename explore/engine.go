@@ -321,15 +321,18 @@ func (e *engine) advance() int {
 		if e.outcome != running {
 			break // the predicate of an Await has panicked
 		}
-		if !canRun {
-			e.over()
-			break
-		}
-		if e.steps == e.options.Steps {
-			e.outcome = limited
-			break
-		}
 		e.point.Step, e.point.Last, e.point.Alternatives = e.steps+1, e.last, e.alternatives
+		if !canRun || e.steps == e.options.Steps {
+			if s, ok := e.strategy.(finisher); ok {
+				s.finish(&e.point)
+			}
+			if canRun {
+				e.outcome = limited
+			} else {
+				e.over()
+			}
+			break
+		}
 		i := e.strategy.choose(&e.point)
 		if i < 0 {
 			e.leave()

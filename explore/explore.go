@@ -73,17 +73,20 @@ type phase struct {
 func plan(o Options) ([]phase, error) {
 	random := phase{"random", newRandomWalk(o.Seed), o.Executions}
 	dfs := phase{"dfs", &depthFirst{}, o.Executions}
+	dpor := phase{"dpor", &dpor{}, o.Executions}
 	switch o.Strategy {
 	case "random":
 		return []phase{random}, nil
 	case "dfs":
 		return []phase{dfs}, nil
+	case "dpor":
+		return []phase{dpor}, nil
 	case "auto":
 		random.executions = min(1000, o.Executions/2)
 		dfs.executions -= random.executions
 		return []phase{random, dfs}, nil
 	}
-	return nil, fmt.Errorf("explore: strategy %q: want auto, dfs or random", o.Strategy)
+	return nil, fmt.Errorf("explore: strategy %q: want auto, dfs, dpor or random", o.Strategy)
 }
 
 // search is a search under way.

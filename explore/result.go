@@ -66,6 +66,8 @@ type Options struct {
 	Shortest   bool  // go on after a finding for a shorter one
 	Processes  bool  // between processes, not in memory
 
+	toEnd bool // a cycle of owners does not end an execution in which others can go on
+
 	// Progress is called now and then with the number of executions. Optional.
 	Progress func(executions int)
 	// Stop ends a search early when it is closed: the verdict is Unknown, or that of

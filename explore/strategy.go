@@ -68,7 +68,7 @@ func (p *Point) op(participant int) *step.Op { return p.e.parts[participant].op 
 // dependent reports whether the order of two choices of different participants can matter.
 func (p *Point) dependent(a, b Choice) bool {
 	switch {
-	case a.Kind == Kill && b.Kind == Kill:
+	case a.Kind == b.Kind && (a.Kind == Kill || a.Kind == Spurious):
 		return true // one may use up what the other needs
 	case a.Kind == Kill:
 		return p.e.deathTouches(a.N, b, p.operation(b))
@@ -82,10 +82,10 @@ func (p *Point) dependent(a, b Choice) bool {
 // another. It is valid until the next call for the same participant.
 func (p *Point) operation(c Choice) *step.Op {
 	part := &p.e.parts[c.N]
-	if c.Kind != Timeout {
+	if c.Kind != Timeout && c.Kind != Spurious {
 		return part.op
 	}
-	part.timeout = step.Op{Kind: step.Timeout, Object: part.op.Object, Second: part.op.Second}
+	part.timeout = step.Op{Kind: step.Timeout, Object: part.op.Object, Second: part.op.Second, Local: part.op.Local}
 	if part.asleep {
 		part.timeout.Object, part.timeout.Others = part.words[0], part.op.Others
 	}
@@ -101,3 +101,7 @@ type strategy interface {
 	// end is told that the execution is over.
 	end()
 }
+
+// finisher is a strategy that looks at the last state of an execution, in which
+// nobody can run any more, or which comes after as many steps as there may be.
+type finisher interface{ finish(*Point) }

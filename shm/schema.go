@@ -210,6 +210,15 @@ func (s *Schema) at(offset uint32) (*Field, uint32) {
 	return f, i
 }
 
+// Extent is where the leaf begins that an offset lies in, and how many bytes it has.
+func (s *Schema) Extent(offset uint32) (from, size uint32) {
+	f, i := s.at(offset)
+	if f == nil {
+		return offset, 0
+	}
+	return f.Offset + i*f.Size, f.Size
+}
+
 // Value is the object at an offset of mem, in words. who prints the identity of a holder.
 func (s *Schema) Value(mem []byte, offset uint32, who func(identity uint32) string) string {
 	f, i := s.at(offset)

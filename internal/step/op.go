@@ -156,6 +156,9 @@ func (k Kind) Acquires() bool { return kinds[k].acquire }
 // Releases reports whether what the participant did so far is ordered before the object's next acquire.
 func (k Kind) Releases() bool { return kinds[k].release }
 
+// Writes reports whether the operation changes what others look at.
+func (k Kind) Writes() bool { return kinds[k].effect&writes != 0 }
+
 // Plain reports whether the access does not synchronize, so that two of them can race.
 func (k Kind) Plain() bool { return k == Get || k == Set }
 
@@ -238,14 +241,28 @@ func Dependent(a, b *Op) bool {
 		return false
 	}
 	for _, o := range b.Others {
-		if a.shares(o.Object) {
+		if a.Shares(o.Object) {
 			return true
 		}
 	}
-	return a.shares(b.Object) || a.shares(b.Second)
+	return a.Shares(b.Object) || a.Shares(b.Second)
 }
 
-func (op *Op) shares(object uint32) bool {
+// Objects calls f with each object of the operation.
+func (op *Op) Objects(f func(object uint32)) {
+	if op.Object != None {
+		f(op.Object)
+	}
+	if op.Second != None {
+		f(op.Second)
+	}
+	for _, o := range op.Others {
+		f(o.Object)
+	}
+}
+
+// Shares reports whether an object is one of the operation's.
+func (op *Op) Shares(object uint32) bool {
 	for _, o := range op.Others {
 		if o.Object == object {
 			return true

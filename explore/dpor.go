@@ -1,0 +1,447 @@
+package explore
+
+import (
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"github.com/interlock-go/interlock/internal/step"
+)
+
+// dpor explores one execution of each Mazurkiewicz trace, as [depthFirst] does, but
+// tries another choice at a state only where an execution has shown a reason for
+// it: two dependent steps that could have come in the other order.
+//
+// Source sets with sleep sets (Abdulla, Aronis, Jonsson, Sagonas, Optimal Dynamic
+// Partial Order Reduction, POPL 2014 and JACM 2017). A step that was about to be
+// made is compared with those before it. With an earlier step k of somebody else,
+// on which it depends, and not by way of a step between them, it is in a race: let
+// v be the steps since k that need not come after it. If the step can be made
+// after v without k, some execution has to begin with a first step of v, or the
+// step itself, where k was made.
+//
+// Whether it can be made, where it can block, is asked of its own predicate on the
+// memory as it was: that is how the search looks past an unlock, without which the
+// lock could not be taken, to the lock before it.
+//
+// What the environment does to a participant, a timeout or a kill, is a choice like
+// every other; two choices of one participant exclude each other.
+//
+// A step of an oracle's program that changes anything depends on every other one
+// that does, since the oracle looks at every state.
+type dpor struct {
+	nodes []moment
+	depth int // of the current execution
+	used  int // moments in use
+	carry set // the sleepers of the next one
+
+	latest []int  // the last step of each participant, -1
+	woken  []int  // the step that ended the sleep before a participant's pending operation, -1
+	asleep []bool // at the moment before
+	last   int    // the last step, -1
+
+	covered clock  // what a step comes after, but for what it could have come before
+	between []int  // the steps of v
+	scratch []byte // memory as it would be
+
+	finished bool
+}
+
+// moment is a state in which something was chosen, and the step that was made then.
+type moment struct {
+	alternatives []Choice
+	print        uint64
+	tried        []bool
+	wanted       []bool
+	chosen       int
+	pick         bool // in the middle of a step
+	sleep        set
+	state        []byte // the struct before the step
+
+	op    step.Op
+	reads []uint32 // of an Await
+	by    int
+	time  uint32 // its number among the participant's steps, from 1
+	clock clock  // of each participant, the number of steps that come before it, itself included
+}
+
+func (d *dpor) begin() bool {
+	d.depth, d.carry, d.last = 0, set{}, -1
+	for i := range d.latest {
+		d.latest[i], d.woken[i], d.asleep[i] = -1, -1, false
+	}
+	return !d.finished
+}
+
+func (d *dpor) choose(pt *Point) int {
+	if d.latest == nil {
+		d.make(len(pt.e.parts))
+	}
+	i, isNew := d.depth, d.depth == d.used
+	d.depth++
+	pick := pt.Alternatives[0].Kind == Pick
+	if !isNew {
+		n := &d.nodes[i]
+		if !slices.Equal(n.alternatives, pt.Alternatives) || !pick && n.print != pt.print() {
+			pt.fail(divergence(pt))
+			return -1
+		}
+		switch {
+		case pick:
+			d.carry = n.sleep
+		default:
+			d.follow(pt)
+			if i == d.used-1 {
+				d.perform(i, pt)
+			} else {
+				d.note(i)
+			}
+		}
+		return n.chosen
+	}
+
+	n := d.open(pt, pick)
+	if pick {
+		n.chosen = 0
+		for j := range n.wanted {
+			n.wanted[j] = true
+		}
+		return 0
+	}
+	n.print = pt.print()
+	n.state = append(n.state[:0], pt.e.memory()...)
+	d.arrive(i, pt)
+	if n.chosen = d.first(n, pt); n.chosen >= 0 {
+		n.wanted[n.chosen] = true
+		d.perform(i, pt)
+	}
+	return n.chosen
+}
+
+func (d *dpor) make(participants int) {
+	d.latest, d.woken, d.asleep = make([]int, participants), make([]int, participants), make([]bool, participants)
+	d.covered = make(clock, participants)
+	for i := range d.latest {
+		d.latest[i], d.woken[i] = -1, -1
+	}
+}
+
+// open adds a moment.
+func (d *dpor) open(pt *Point, pick bool) *moment {
+	if d.used == len(d.nodes) {
+		d.nodes = append(d.nodes, moment{clock: make(clock, len(d.latest))})
+	}
+	n := &d.nodes[d.used]
+	d.used++
+	n.alternatives = append(n.alternatives[:0], pt.Alternatives...)
+	n.tried, n.wanted = n.tried[:0], n.wanted[:0]
+	for range n.alternatives {
+		n.tried, n.wanted = append(n.tried, false), append(n.wanted, false)
+	}
+	n.sleep, n.chosen, n.pick = d.carry, -1, pick
+	return n
+}
+
+// first is the choice that a new moment is left by: one that nobody else can see,
+// or else one of the participant that runs already. -1: all sleep.
+func (d *dpor) first(n *moment, pt *Point) int {
+	best := -1
+	for j, c := range n.alternatives {
+		switch {
+		case n.sleep.has(c):
+		case c.Kind == Run && isPrivate(pt.op(c.N)):
+			return j
+		case best < 0 || c.Kind == Run && c.N == pt.Last:
+			best = j
+		}
+	}
+	return best
+}
+
+// follow notes who has been woken by the last step.
+func (d *dpor) follow(pt *Point) {
+	for p := range d.asleep {
+		part := &pt.e.parts[p]
+		is := part.asleep || part.op.Kind == step.Park && !part.turn
+		if d.asleep[p] && !is && d.last >= 0 && d.nodes[d.last].by != p {
+			d.woken[p] = d.last
+		}
+		d.asleep[p] = is
+	}
+}
+
+// note makes the step of a moment the last one.
+func (d *dpor) note(i int) {
+	p := d.nodes[i].by
+	d.latest[p], d.woken[p], d.last = i, -1, i
+}
+
+// arrive looks at what the last step, a new one, has taken away from others, and
+// who waits now for what might have come otherwise.
+func (d *dpor) arrive(i int, pt *Point) {
+	d.follow(pt)
+	if d.last < 0 {
+		return
+	}
+	before := &d.nodes[d.last]
+	for j, c := range before.alternatives {
+		if !slices.Contains(pt.Alternatives, c) {
+			before.wanted[j] = true
+		}
+	}
+	for p := range pt.e.parts {
+		part := &pt.e.parts[p]
+		waits := part.status == alive && !d.asleep[p] && !slices.Contains(pt.Alternatives, Choice{Run, p})
+		if waits && (before.by == p || d.woken[p] == d.last) {
+			d.scan(i, pt, Choice{Run, p}, nil)
+		}
+	}
+}
+
+// finish is told that the execution is over. Steps that could still be made might have come earlier.
+func (d *dpor) finish(pt *Point) {
+	if d.depth < d.used || d.latest == nil {
+		return
+	}
+	d.arrive(d.depth, pt)
+	for _, c := range pt.Alternatives {
+		d.scan(d.depth, pt, c, nil)
+	}
+}
+
+// perform takes account of the step that is chosen at a moment.
+func (d *dpor) perform(i int, pt *Point) {
+	n := &d.nodes[i]
+	c := n.alternatives[n.chosen]
+	for j, other := range n.alternatives {
+		if other.N == c.N {
+			n.wanted[j] = true
+		}
+	}
+	n.by = c.N
+	n.op = *pt.operation(c)
+	n.op.Others = slices.Clone(n.op.Others)
+	n.reads = n.reads[:0]
+	if n.op.Kind == step.Await {
+		for _, r := range step.StateOf(pt.e.parts[c.N].p).Reads {
+			n.reads = append(n.reads, r.Offset())
+		}
+	}
+	if c.Kind == Run && n.op.Cancellable { // its context could have ended first
+		d.scan(i, pt, Choice{Timeout, c.N}, nil)
+	}
+	if c.Kind == Run && d.woken[c.N] >= 0 && pt.e.spurious > 0 {
+		d.scan(i, pt, Choice{Spurious, c.N}, nil)
+	}
+	d.scan(i, pt, c, n.clock)
+	n.time = n.clock[c.N] + 1
+	n.clock[c.N] = n.time
+
+	d.carry = n.sleep
+	for j, t := range n.tried {
+		if t && j != n.chosen {
+			d.carry.add(n.alternatives[j])
+		}
+	}
+	d.carry.keep(func(s Choice) bool { return s.N != c.N && !d.dependentNow(pt, n, c, s) })
+	d.note(i)
+}
+
+// dependentNow reports whether the step of a moment and another that could be made
+// there depend on each other.
+func (d *dpor) dependentNow(pt *Point, n *moment, c, other Choice) bool {
+	if c.Kind == Kill || other.Kind == Kill || c.Kind == Spurious && other.Kind == Spurious {
+		return true
+	}
+	return d.conflict(pt, n, other.N, pt.operation(other))
+}
+
+// conflict reports whether the step of a moment depends on an operation of
+// somebody else, who may be about to await.
+func (d *dpor) conflict(pt *Point, n *moment, p int, op *step.Op) bool {
+	if pt.e.prog.Always != nil && n.op.Kind.Writes() && op.Kind.Writes() {
+		return true
+	}
+	switch {
+	case n.op.Kind == step.Await && op.Kind == step.Await:
+		return false
+	case n.op.Kind == step.Await:
+		return op.Kind.Writes() && slices.ContainsFunc(n.reads, op.Shares)
+	case op.Kind == step.Await:
+		return n.op.Kind.Writes() && slices.ContainsFunc(step.StateOf(pt.e.parts[p].p).Reads,
+			func(r step.Read) bool { return n.op.Shares(r.Offset()) })
+	}
+	return step.Dependent(&n.op, op)
+}
+
+// depends reports whether a choice at the end depends on the step of moment k.
+func (d *dpor) depends(pt *Point, k int, c Choice, op *step.Op) bool {
+	n := &d.nodes[k]
+	was := n.alternatives[n.chosen]
+	return was.Kind == Kill || c.Kind == Kill || was.Kind == Spurious && c.Kind == Spurious ||
+		d.woken[c.N] == k || d.conflict(pt, n, c.N, op)
+}
+
+// after reports whether the step of moment m comes after that of k.
+func (d *dpor) after(m, k int) bool {
+	n := &d.nodes[k]
+	return d.nodes[m].clock[n.by] >= n.time
+}
+
+// scan looks for the races of a choice at moment i with the steps before. The
+// clock, if there is one, gets what the choice comes after.
+func (d *dpor) scan(i int, pt *Point, c Choice, before clock) {
+	clear(d.covered)
+	if prior := d.latest[c.N]; prior >= 0 {
+		copy(d.covered, d.nodes[prior].clock)
+	}
+	copy(before, d.covered)
+	op := pt.operation(c)
+	for k := i - 1; k >= 0; k-- {
+		n := &d.nodes[k]
+		if n.pick || n.by == c.N || d.covered[n.by] >= n.time || !d.depends(pt, k, c, op) {
+			continue
+		}
+		if before != nil {
+			before.join(n.clock)
+		}
+		if d.race(k, i, pt, c, op) {
+			d.covered.join(n.clock)
+		}
+	}
+}
+
+// race sees that the choice at moment i is tried before the step of moment k, if that can be.
+func (d *dpor) race(k, i int, pt *Point, c Choice, op *step.Op) bool {
+	n := &d.nodes[k]
+	if op.Local != 0 || op.Kind == step.Pend || op.Kind == step.Park {
+		// Whether it could go is not in the struct. Try everybody.
+		for j := range n.wanted {
+			n.wanted[j] = true
+		}
+		return false
+	}
+	d.between = d.between[:0]
+	for m := k + 1; m < i; m++ {
+		if !d.nodes[m].pick && !d.after(m, k) {
+			d.between = append(d.between, m)
+		}
+	}
+	if !d.possible(k, i, pt, c, op) {
+		return false
+	}
+	add, isFirst := -1, true
+	for at, m := range d.between {
+		v := &d.nodes[m]
+		isFirst = isFirst && v.by != c.N && !d.depends(pt, m, c, op)
+		if slices.ContainsFunc(d.between[:at], func(earlier int) bool { return d.after(m, earlier) }) {
+			continue
+		}
+		j := slices.Index(n.alternatives, v.alternatives[v.chosen])
+		if j < 0 {
+			continue
+		}
+		if n.wanted[j] {
+			return true
+		}
+		if add < 0 {
+			add = j
+		}
+	}
+	if isFirst {
+		if j := slices.Index(n.alternatives, c); j >= 0 {
+			add = j
+		}
+	}
+	if add < 0 { // what comes first could not: it is not known why
+		for j := range n.wanted {
+			n.wanted[j] = true
+		}
+		return true
+	}
+	n.wanted[add] = true
+	return true
+}
+
+// possible reports whether the choice could be made at moment k after the steps
+// between, without that of k and what comes after it.
+func (d *dpor) possible(k, i int, pt *Point, c Choice, op *step.Op) bool {
+	asleep := d.asleep[c.N]
+	if w := d.woken[c.N]; w >= k {
+		asleep = w == k || d.after(w, k)
+	}
+	switch c.Kind {
+	case Kill:
+		return true
+	case Spurious:
+		return asleep
+	case Timeout:
+		return asleep || !d.enabled(k, i, pt, c.N)
+	}
+	return !asleep && d.enabled(k, i, pt, c.N)
+}
+
+// enabled reports whether participant p's operation could go, were it not for the step of k.
+func (d *dpor) enabled(k, i int, pt *Point, p int) bool {
+	e := pt.e
+	op := e.parts[p].op
+	if op.Kind != step.Await && (op.Pred == 0 || op.Kind.Conditional()) {
+		return true
+	}
+	d.scratch = append(d.scratch[:0], d.nodes[k].state...)
+	for _, m := range d.between {
+		then := e.memory()
+		for next := m + 1; next < min(i+1, d.used); next++ {
+			if !d.nodes[next].pick {
+				then = d.nodes[next].state
+				break
+			}
+		}
+		d.nodes[m].op.Objects(func(object uint32) {
+			from, size := e.schema.Extent(object)
+			copy(d.scratch[from:from+size], then[from:])
+		})
+	}
+	memory := e.memory()
+	for b := range memory { // what is there and what would be change places
+		memory[b], d.scratch[b] = d.scratch[b], memory[b]
+	}
+	ready := false
+	if op.Kind == step.Await {
+		ready = e.await(p)
+	} else {
+		_, ready = e.ready(op)
+	}
+	copy(memory, d.scratch)
+	if op.Kind == step.Await {
+		e.await(p) // for what it reads
+	}
+	return ready
+}
+
+func (d *dpor) end() {
+	for d.used > 0 {
+		n := &d.nodes[d.used-1]
+		if n.chosen >= 0 {
+			n.tried[n.chosen] = true
+			n.chosen = -1
+		}
+		for j, c := range n.alternatives {
+			if n.wanted[j] && !n.tried[j] && !n.sleep.has(c) {
+				n.chosen = j
+				return
+			}
+		}
+		d.used--
+	}
+	d.finished = true
+}
+
+// memory is the shared struct.
+func (e *engine) memory() []byte { return unsafe.Slice((*byte)(e.base), e.schema.Size) }
+
+// divergence says that the program did something else than in an execution that began alike.
+func divergence(pt *Point) error {
+	return fmt.Errorf("explore: %s is not deterministic: at step %d participants are about to do something else than in another execution that began alike",
+		pt.e.prog.Name, pt.Step)
+}
