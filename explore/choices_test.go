@@ -312,7 +312,7 @@ func TestWhatCannotBeExplored(t *testing.T) {
 		{New("none", Spec[mixed]{}), Options{}, "explore: program none: no roles"},
 		{New("many", Spec[mixed]{Roles: repeat(200, section)}), Options{}, "explore: program many: 200 participants, at most 128"},
 		{New("pointer", Spec[pointer]{Roles: repeat(1, func(*P, *pointer) {})}), Options{}, "field P is *int: it holds a pointer"},
-		{sections, Options{Strategy: "best"}, `explore: strategy "best": want auto, dfs or random`},
+		{sections, Options{Strategy: "best"}, `explore: strategy "best": want auto, dfs, dpor or random`},
 		{New("unregistered", Spec[mixed]{Roles: repeat(1, section)}), Options{Processes: true}, "the program is not registered"},
 	} {
 		_, err := Explore(c.prog, c.o)

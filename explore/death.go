@@ -72,6 +72,23 @@ func (e *engine) slotFree(i int) bool {
 	return free
 }
 
+// footprint lists the objects that the death of participant i's process, now, would
+// change, or whose sleepers it would: the locks that it holds, those that its
+// slots name, and what its participants sleep on or are about to use.
+func (e *engine) footprint(i int, objects []uint32) []uint32 {
+	e.mates(i, func(j int) {
+		p := &e.parts[j]
+		p.op.Objects(func(o uint32) { objects = append(objects, o) })
+		objects = append(append(objects, p.pending, p.braced), p.words...)
+	})
+	for _, word := range e.schema.Robust() {
+		if e.load32(word)&robust.ThreadID == e.thread(i) {
+			objects = append(objects, word)
+		}
+	}
+	return objects
+}
+
 // deathTouches reports whether the death of participant i's process, now, and
 // what another participant is about to do can depend on each other: it is of the
 // same process, or is about a word that the kernel would mark or wake at, or

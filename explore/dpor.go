@@ -27,8 +27,9 @@ import (
 // What the environment does to a participant, a timeout or a kill, is a choice like
 // every other; two choices of one participant exclude each other.
 //
-// A step of an oracle's program that changes anything depends on every other one
-// that does, since the oracle looks at every state.
+// An oracle that looks at every state makes dependent what changes anything that it
+// reads: the order of two such steps is a state between them. What it reads is
+// learnt on the way; when that grows, the search begins anew.
 type dpor struct {
 	nodes []moment
 	depth int // of the current execution
@@ -40,10 +41,16 @@ type dpor struct {
 	asleep []bool // at the moment before
 	last   int    // the last step, -1
 
-	covered clock  // what a step comes after, but for what it could have come before
-	between []int  // the steps of v
-	scratch []byte // memory as it would be
+	observed []step.Read // what the oracle has read
+	visible  []bool      // by offset/4: the object is one of those
 
+	covered clock    // what a step comes after, but for what it could have come before
+	between []int    // the steps of v
+	kills   []uint32 // what the death that is being looked at would change
+	scratch []byte   // memory as it would be
+
+	engine   *engine
+	anew     bool // the search has begun anew
 	finished bool
 }
 
@@ -60,13 +67,14 @@ type moment struct {
 
 	op    step.Op
 	reads []uint32 // of an Await
+	kills []uint32 // what a death has changed
 	by    int
 	time  uint32 // its number among the participant's steps, from 1
 	clock clock  // of each participant, the number of steps that come before it, itself included
 }
 
 func (d *dpor) begin() bool {
-	d.depth, d.carry, d.last = 0, set{}, -1
+	d.depth, d.carry, d.last, d.anew = 0, set{}, -1, false
 	for i := range d.latest {
 		d.latest[i], d.woken[i], d.asleep[i] = -1, -1, false
 	}
@@ -75,7 +83,7 @@ func (d *dpor) begin() bool {
 
 func (d *dpor) choose(pt *Point) int {
 	if d.latest == nil {
-		d.make(len(pt.e.parts))
+		d.make(pt.e)
 	}
 	i, isNew := d.depth, d.depth == d.used
 	d.depth++
@@ -118,7 +126,12 @@ func (d *dpor) choose(pt *Point) int {
 	return n.chosen
 }
 
-func (d *dpor) make(participants int) {
+func (d *dpor) make(e *engine) {
+	participants := len(e.parts)
+	if e.prog.Always != nil {
+		e.observed, d.visible = &d.observed, make([]bool, e.schema.Size/4+1)
+	}
+	d.engine = e
 	d.latest, d.woken, d.asleep = make([]int, participants), make([]int, participants), make([]bool, participants)
 	d.covered = make(clock, participants)
 	for i := range d.latest {
@@ -237,49 +250,81 @@ func (d *dpor) perform(i int, pt *Point) {
 	n.time = n.clock[c.N] + 1
 	n.clock[c.N] = n.time
 
+	n.kills = n.kills[:0]
+	if c.Kind == Kill {
+		n.kills = pt.e.footprint(c.N, n.kills)
+	}
+
 	d.carry = n.sleep
 	for j, t := range n.tried {
 		if t && j != n.chosen {
 			d.carry.add(n.alternatives[j])
 		}
 	}
-	d.carry.keep(func(s Choice) bool { return s.N != c.N && !d.dependentNow(pt, n, c, s) })
+	d.carry.keep(func(s Choice) bool {
+		if s.Kind == Kill {
+			d.kills = pt.e.footprint(s.N, d.kills[:0])
+		}
+		return s.N != c.N && !d.depends(pt, i, s, pt.operation(s))
+	})
 	d.note(i)
 }
 
-// dependentNow reports whether the step of a moment and another that could be made
-// there depend on each other.
-func (d *dpor) dependentNow(pt *Point, n *moment, c, other Choice) bool {
-	if c.Kind == Kill || other.Kind == Kill || c.Kind == Spurious && other.Kind == Spurious {
-		return true
-	}
-	return d.conflict(pt, n, other.N, pt.operation(other))
-}
-
-// conflict reports whether the step of a moment depends on an operation of
-// somebody else, who may be about to await.
-func (d *dpor) conflict(pt *Point, n *moment, p int, op *step.Op) bool {
-	if pt.e.prog.Always != nil && n.op.Kind.Writes() && op.Kind.Writes() {
-		return true
-	}
+// depends reports whether a choice of another participant, about to be made now,
+// depends on the step of moment k.
+func (d *dpor) depends(pt *Point, k int, c Choice, op *step.Op) bool {
+	n := &d.nodes[k]
+	was := n.alternatives[n.chosen]
 	switch {
+	case was.Kind == c.Kind && (c.Kind == Kill || c.Kind == Spurious):
+		return true // one may use up what the other needs
+	case d.woken[c.N] == k:
+		return true
+	case c.Kind == Kill:
+		return d.deathTouches(pt, c.N, d.kills, n.by, &n.op)
+	case was.Kind == Kill:
+		return d.deathTouches(pt, n.by, n.kills, c.N, op)
+	case d.visible != nil && n.op.Kind.Writes() && op.Kind.Writes() && d.isVisible(&n.op) && d.isVisible(op):
+		return true
 	case n.op.Kind == step.Await && op.Kind == step.Await:
 		return false
 	case n.op.Kind == step.Await:
 		return op.Kind.Writes() && slices.ContainsFunc(n.reads, op.Shares)
 	case op.Kind == step.Await:
-		return n.op.Kind.Writes() && slices.ContainsFunc(step.StateOf(pt.e.parts[p].p).Reads,
+		return n.op.Kind.Writes() && slices.ContainsFunc(step.StateOf(pt.e.parts[c.N].p).Reads,
 			func(r step.Read) bool { return n.op.Shares(r.Offset()) })
 	}
 	return step.Dependent(&n.op, op)
 }
 
-// depends reports whether a choice at the end depends on the step of moment k.
-func (d *dpor) depends(pt *Point, k int, c Choice, op *step.Op) bool {
-	n := &d.nodes[k]
-	was := n.alternatives[n.chosen]
-	return was.Kind == Kill || c.Kind == Kill || was.Kind == Spurious && c.Kind == Spurious ||
-		d.woken[c.N] == k || d.conflict(pt, n, c.N, op)
+// deathTouches reports whether a death that changes the objects and an operation of
+// somebody else depend on each other.
+func (d *dpor) deathTouches(pt *Point, victim int, objects []uint32, by int, op *step.Op) bool {
+	if !pt.e.options.Fine || pt.e.identity(victim) == pt.e.identity(by) || op.Kind == step.Await || op.Kind == step.Look || op.Watch {
+		return true
+	}
+	return slices.ContainsFunc(objects, func(o uint32) bool {
+		return op.Shares(o) || d.visible != nil && op.Kind.Writes() && d.isVisible(op)
+	})
+}
+
+// isVisible reports whether the oracle reads what an operation is on.
+func (d *dpor) isVisible(op *step.Op) (visible bool) {
+	op.Objects(func(o uint32) {
+		from, _ := d.engine.schema.Extent(o)
+		visible = visible || d.visible[from/4]
+	})
+	return visible
+}
+
+// learn takes note of what the oracle has read, and reports whether it was anything new.
+func (d *dpor) learn() (grown bool) {
+	for _, r := range d.observed {
+		from, _ := d.engine.schema.Extent(r.Offset())
+		grown = grown || !d.visible[from/4]
+		d.visible[from/4] = true
+	}
+	return grown
 }
 
 // after reports whether the step of moment m comes after that of k.
@@ -291,6 +336,9 @@ func (d *dpor) after(m, k int) bool {
 // scan looks for the races of a choice at moment i with the steps before. The
 // clock, if there is one, gets what the choice comes after.
 func (d *dpor) scan(i int, pt *Point, c Choice, before clock) {
+	if c.Kind == Kill {
+		d.kills = pt.e.footprint(c.N, d.kills[:0])
+	}
 	clear(d.covered)
 	if prior := d.latest[c.N]; prior >= 0 {
 		copy(d.covered, d.nodes[prior].clock)
@@ -420,6 +468,10 @@ func (d *dpor) enabled(k, i int, pt *Point, p int) bool {
 }
 
 func (d *dpor) end() {
+	if d.visible != nil && d.learn() {
+		d.used, d.anew = 0, true
+		return
+	}
 	for d.used > 0 {
 		n := &d.nodes[d.used-1]
 		if n.chosen >= 0 {

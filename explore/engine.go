@@ -34,6 +34,9 @@ type engine struct {
 	clocks   *clocks            // nil: races are not looked for
 	recorder *recorder
 
+	// What Always has read in all executions, if the strategy asks for it.
+	observed *[]step.Read
+
 	point        Point
 	alternatives []Choice
 	sleeps       int // counts sleepers, so that queues are ordered
@@ -284,13 +287,14 @@ func (e *engine) completed() {
 		e.recorder.after(e)
 	}
 	if e.prog.Always != nil && e.outcome == running {
-		e.check(e.prog.Always)
+		e.check(e.prog.Always, e.observed)
 	}
 }
 
 // check asks an oracle. In memory it runs in the coroutine of whoever made the
-// step, which must not be blamed for what the oracle does.
-func (e *engine) check(oracle func(unsafe.Pointer) error) {
+// step, which must not be blamed for what the oracle does. What it reads is added
+// to reads, if that is not nil.
+func (e *engine) check(oracle func(unsafe.Pointer) error, reads *[]step.Read) {
 	answered := false
 	defer func() {
 		switch v := recover(); {
@@ -300,7 +304,13 @@ func (e *engine) check(oracle func(unsafe.Pointer) error) {
 			e.found(Violated, "the oracle was left by runtime.Goexit", "")
 		}
 	}()
-	err := step.Observe(func() error { return oracle(e.base) })
+	ask := func() error { return oracle(e.base) }
+	var err error
+	if reads == nil {
+		err = step.Observe(ask)
+	} else {
+		err = step.ObserveReads(ask, reads)
+	}
 	answered = true
 	if err != nil {
 		e.found(Violated, err.Error(), "")
@@ -569,7 +579,7 @@ func (e *engine) over() {
 		last = e.prog.AfterDeath
 	}
 	if last != nil {
-		e.check(last)
+		e.check(last, nil)
 	}
 	if e.outcome == running {
 		e.outcome = complete

@@ -145,6 +145,9 @@ func (s *search) run(ph phase) (bool, error) {
 			s.best, s.was, s.r.FoundAfter = append([]Choice(nil), e.choices...), e.finding, s.r.Executions
 			return true, nil
 		}
+		if d, is := ph.strategy.(*dpor); is && d.anew {
+			before = *s.r
+		}
 	}
 	// Only what the exhaustive strategy did itself covers the instance.
 	s.r.Sampled = before.Executions

@@ -110,6 +110,20 @@ func TestTheReducedSearchReachesTheSameStatesOfGeneratedPrograms(t *testing.T) {
 				}
 			}})
 		}
+		// The oracle is to see whatever can be seen of what it looks at.
+		seen := map[[3]int64]bool{}
+		if rapid.Bool().Draw(t, "oracle") {
+			spec.Always = func(s *soup) error {
+				state := [3]int64{int64(s.A[0].Load()), s.X[0].Get()}
+				if state[0] == 9 {
+					state[2] = int64(s.S.Value())
+				}
+				if state != [3]int64{} { // a step that the oracle does not see shows the first state, or not
+					seen[state] = true
+				}
+				return nil
+			}
+		}
 		prog := New(strings.Join(texts, " | "), spec)
 		o := Options{Fine: fine, Spurious: rapid.IntRange(0, 1).Draw(t, "spurious"), Kills: rapid.IntRange(0, 1).Draw(t, "kills"), Steps: 200}
 		u := &unreduced{most: enough}
@@ -117,6 +131,7 @@ func TestTheReducedSearchReachesTheSameStatesOfGeneratedPrograms(t *testing.T) {
 		if !u.finished {
 			return // too large to be compared
 		}
+		visible := maps.Clone(seen)
 		compared++
 		// Nobody is killed any more, or wakes for nothing, once nobody can run: a step
 		// after which that is so takes away a kill that commutes with it. The deadlock
@@ -126,11 +141,15 @@ func TestTheReducedSearchReachesTheSameStatesOfGeneratedPrograms(t *testing.T) {
 			want = verdicts(want)
 		}
 		for _, s := range []strategy{&depthFirst{}, &dpor{}} {
+			clear(seen)
 			got, reduced := outcomes(t, prog, o, s)
 			if onlyVerdicts {
 				got = verdicts(got)
 			}
 			require.Equal(t, want, got, fmt.Sprintf("%T: %s %+v: %d executions, unreduced %d", s, prog.Name, o, reduced, all))
+			if !onlyVerdicts {
+				require.Equal(t, visible, seen, "%T: %s %+v", s, prog.Name, o)
+			}
 		}
 	})
 	t.Logf("%d programs compared", compared)

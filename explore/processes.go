@@ -64,6 +64,7 @@ func newProcesses(prog *Program, o Options, record bool) (*processes, error) {
 	x.e.await, x.e.kill = x.await, x.kill
 	x.e.fate = g.Fate()
 	step.SetFate(x.e.fate)
+	step.Memory(g.Region.Data(), uintptr(x.e.schema.Size))
 	x.e.thread = func(i int) uint32 { return x.g.Slot(i).Wait.Keeper }
 	for i := range x.idle {
 		x.idle[i] = true

@@ -26,7 +26,7 @@ func Main(m *testing.M) {
 // bound, and says so.
 func Exhaust(t *testing.T, prog *explore.Program, o explore.Options) {
 	t.Helper()
-	o.Strategy, o.Executions = "dfs", 1<<30
+	o.Strategy, o.Executions = "dpor", 1<<30
 	if bounded() {
 		o.Executions = 2000
 	}

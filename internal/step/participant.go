@@ -94,6 +94,7 @@ type State struct {
 
 	Await func() bool // the predicate of a pending Await
 	Reads []Read      // what the last evaluation of it read
+	notes notes
 
 	depth       int            // calls of primitives entered and not left
 	cancellable bool           // of the futex wait that is being announced
@@ -147,23 +148,30 @@ func (r Read) Offset() uint32 { return uint32(r &^ PlainRead) }
 // Plain reports whether the access can race.
 func (r Read) Plain() bool { return r&PlainRead != 0 }
 
+// notes are what a function has read, whose accesses are not steps.
+type notes struct {
+	reads []Read
+	most  int
+}
+
 // note notes a read, once.
-func (s *State) note(r Read) {
-	if slices.Contains(s.Reads, r) {
+func (n *notes) note(r Read) {
+	if slices.Contains(n.reads, r) {
 		return
 	}
-	if len(s.Reads) == MaxReads {
-		panic(fmt.Sprintf("step: Await: the predicate reads more than %d cells", MaxReads))
+	if len(n.reads) == n.most {
+		panic(fmt.Sprintf("step: Await: the predicate reads more than %d cells", n.most))
 	}
-	s.Reads = append(s.Reads, r)
+	n.reads = append(n.reads, r)
 }
 
 // Evaluate evaluates the predicate of a pending Await and notes what it read.
 // The accesses are not steps. Driver and participant may both call it.
 func (s *State) Evaluate(p *P) bool {
-	s.Reads = s.Reads[:0]
+	n := &s.notes
+	n.reads, n.most = s.Reads[:0], MaxReads
 	previous := noting
-	noting = s
-	defer func() { noting = previous }()
+	noting = n
+	defer func() { noting, s.Reads = previous, n.reads }()
 	return s.Await()
 }

@@ -2,6 +2,7 @@ package step
 
 import (
 	"context"
+	"math"
 	"os"
 	"reflect"
 	"runtime"
@@ -33,7 +34,7 @@ type Driver interface {
 var (
 	driver  Driver
 	current *P
-	noting  *State // an Await's predicate is being evaluated for this participant
+	noting  *notes // a predicate or an oracle is being evaluated
 	fine    bool
 	record  bool
 	base    uintptr
@@ -57,11 +58,21 @@ func Run(p *P) { current = p }
 // walk of the stack each.
 func Record(on bool) { record = on }
 
-// Observe calls f with the seam open: what f reads is no step. Drivers evaluate oracles in it.
+// Observe calls f with the seam open: what f reads is no step. Drivers evaluate
+// oracles in it.
 func Observe(f func() error) error {
 	was := Driven
 	Driven = false
 	defer func() { Driven = was }()
+	return f()
+}
+
+// ObserveReads is Observe that adds to reads what f reads, each object once.
+func ObserveReads(f func() error, reads *[]Read) error {
+	driven, previous := Driven, noting
+	n := &notes{reads: *reads, most: math.MaxInt}
+	Driven, noting = true, n
+	defer func() { Driven, noting, *reads = driven, previous, n.reads }()
 	return f()
 }
 
