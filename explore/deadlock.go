@@ -48,7 +48,7 @@ func (e *engine) lookForCycle(i int) {
 		}
 		if at == i {
 			nodes := e.graph()
-			e.found(Deadlock, waitgraph.CycleSentence(nodes, waitgraph.Cycle(nodes, i)), "")
+			e.found(Deadlock, OwnerCycle, waitgraph.CycleSentence(nodes, waitgraph.Cycle(nodes, i)), "")
 			return
 		}
 	}

@@ -98,6 +98,7 @@ const (
 // asked for, from the engine's state.
 type finding struct {
 	verdict  Verdict
+	class    Class // before the recorded execution has been looked at
 	sentence string
 	detail   string
 	other    int // step of the other access of a race
@@ -182,7 +183,7 @@ func (e *engine) ended(i int) {
 		return
 	}
 	if e.lastOfProcess(i) && e.schema.Holds(e.base, e.identities(i)...) {
-		e.found(Violated, fmt.Sprintf("P%d ended while it holds %s", i, strings.Join(e.held(i), " and ")), "")
+		e.found(Violated, LeftHeld, fmt.Sprintf("P%d ended while it holds %s", i, strings.Join(e.held(i), " and ")), "")
 	}
 }
 
@@ -203,7 +204,7 @@ func (e *engine) broke(i int, sentence, detail string) {
 	if e.running == i {
 		e.completed()
 	}
-	e.found(Violated, sentence, detail)
+	e.found(Violated, Panic, sentence, detail)
 }
 
 // maxPanic bounds the bytes of a panic's text in a finding. It is less than what
@@ -299,9 +300,9 @@ func (e *engine) check(oracle func(unsafe.Pointer) error, reads *[]step.Read) {
 	defer func() {
 		switch v := recover(); {
 		case v != nil:
-			e.found(Violated, fmt.Sprintf("the oracle panicked: %v", v), string(debug.Stack()))
+			e.found(Violated, OracleViolated, fmt.Sprintf("the oracle panicked: %v", v), string(debug.Stack()))
 		case !answered:
-			e.found(Violated, "the oracle was left by runtime.Goexit", "")
+			e.found(Violated, OracleViolated, "the oracle was left by runtime.Goexit", "")
 		}
 	}()
 	ask := func() error { return oracle(e.base) }
@@ -313,13 +314,13 @@ func (e *engine) check(oracle func(unsafe.Pointer) error, reads *[]step.Read) {
 	}
 	answered = true
 	if err != nil {
-		e.found(Violated, err.Error(), "")
+		e.found(Violated, OracleViolated, err.Error(), "")
 	}
 }
 
-func (e *engine) found(v Verdict, sentence, detail string) {
+func (e *engine) found(v Verdict, c Class, sentence, detail string) {
 	if e.outcome == running {
-		e.outcome, e.finding = found, &finding{verdict: v, sentence: sentence, detail: detail}
+		e.outcome, e.finding = found, &finding{verdict: v, class: c, sentence: sentence, detail: detail}
 	}
 }
 
@@ -558,7 +559,7 @@ func (e *engine) raceFree(other int) bool {
 	if other == 0 {
 		return true
 	}
-	e.outcome, e.finding = found, &finding{verdict: Race, other: other}
+	e.outcome, e.finding = found, &finding{verdict: Race, class: DataRace, other: other}
 	if e.recorder != nil {
 		e.finding.sentence = e.recorder.race(e, other)
 	}
@@ -569,7 +570,7 @@ func (e *engine) raceFree(other int) bool {
 func (e *engine) over() {
 	for i := range e.parts {
 		if e.parts[i].status == alive {
-			e.found(Deadlock, waitgraph.StandstillSentence(e.graph()), "")
+			e.found(Deadlock, Standstill, waitgraph.StandstillSentence(e.graph()), "")
 			return
 		}
 	}

@@ -215,6 +215,7 @@ func record(x executor, choices []Choice, r *Result) (*replay, error) {
 func (e *engine) result(r *Result) {
 	r.Steps, r.Trace = e.steps, e.recorder.events
 	r.trace = e.recorder.trace
+	r.Class, r.Cause = e.recorder.diagnosis.class, e.recorder.diagnosis.cause
 	switch e.outcome {
 	case complete:
 		r.Verdict = Holds

@@ -15,15 +15,19 @@ type recorder struct {
 	events []Event
 	ops    []step.Op // as performed, beside events
 	who    []int
+	woke   [][]int // whom each step has woken
+	asleep []bool  // before the step
 	trace  trace
+
+	diagnosis diagnosis
 }
 
 func (r *recorder) reset(e *engine) {
-	r.events, r.ops, r.who, r.trace = nil, nil, nil, trace{}
+	*r = recorder{asleep: make([]bool, len(e.parts))}
 }
 
 // over is told that the execution is over, before participants are abandoned.
-func (r *recorder) over(e *engine) { r.trace = r.draw(e) }
+func (r *recorder) over(e *engine) { r.trace, r.diagnosis = r.draw(e), r.diagnose(e) }
 
 // before notes a step that is about to be performed.
 func (r *recorder) before(e *engine, c Choice) {
@@ -64,7 +68,10 @@ func (r *recorder) before(e *engine, c Choice) {
 	if op.Call != step.Nothing && op.Kind < step.Lock {
 		ev.Operation = op.Call.String() + ": " + ev.Operation
 	}
-	r.events, r.ops, r.who = append(r.events, ev), append(r.ops, op), append(r.who, c.N)
+	r.events, r.ops, r.who, r.woke = append(r.events, ev), append(r.ops, op), append(r.who, c.N), append(r.woke, nil)
+	for i := range e.parts {
+		r.asleep[i] = e.parts[i].asleep
+	}
 }
 
 // why says why the one that ran last does not go on.
@@ -82,9 +89,14 @@ func (r *recorder) why(e *engine) string {
 	return fmt.Sprintf("P%d is preempted", e.last)
 }
 
-// after notes the state that a step left.
+// after notes the state that a step left, and who does not sleep any more.
 func (r *recorder) after(e *engine) {
-	if len(r.events) > 0 {
+	if n := len(r.events) - 1; n >= 0 {
+		for i := range e.parts {
+			if r.asleep[i] && !e.parts[i].asleep && i != r.who[n] {
+				r.woke[n] = append(r.woke[n], i)
+			}
+		}
 		r.events[len(r.events)-1].state = append([]byte(nil), unsafe.Slice((*byte)(e.base), e.schema.Size)...)
 	}
 }

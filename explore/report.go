@@ -141,6 +141,9 @@ func (r *Result) Write(w io.Writer) error {
 	if _, err := fmt.Fprintln(w, r.Summary()); err != nil || len(r.Trace) == 0 {
 		return err
 	}
+	if r.Cause != "" {
+		fmt.Fprintf(w, "  %s: %s\n", r.Class, r.Cause)
+	}
 	fmt.Fprintln(w)
 	if err := r.WriteTrace(w); err != nil {
 		return err

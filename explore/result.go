@@ -30,6 +30,10 @@ type Result struct {
 	Verdict Verdict
 	// Finding is one sentence in field paths; empty if Verdict is Holds.
 	Finding string
+	// Class is what the finding is called; empty if there is none.
+	Class Class
+	// Cause is a sentence about the steps that made it so, where there is one.
+	Cause string
 	// Detail is more of it where there is more, such as a stack.
 	Detail string
 

@@ -22,6 +22,8 @@ type report struct {
 	Params     problems.Params `json:"parameters"`
 	Verdict    explore.Verdict `json:"verdict"`
 	Finding    string          `json:"finding"`
+	Class      explore.Class   `json:"class,omitempty"`
+	Cause      string          `json:"cause,omitempty"`
 	Detail     string          `json:"detail,omitempty"`
 	Strategy   string          `json:"strategy,omitempty"`
 	Executions int             `json:"executions"`
@@ -42,7 +44,7 @@ type report struct {
 
 func (t target) report(mode string, params problems.Params, r *explore.Result) report {
 	return report{Problem: t.problem.Name, Variant: t.variant.Name, Mode: mode, Params: params,
-		Verdict: r.Verdict, Finding: r.Finding, Detail: r.Detail, Strategy: r.Strategy,
+		Verdict: r.Verdict, Finding: r.Finding, Class: r.Class, Cause: r.Cause, Detail: r.Detail, Strategy: r.Strategy,
 		Executions: r.Executions, Sampled: r.Sampled, Cut: r.Cut, FoundAfter: r.FoundAfter,
 		Steps: r.Steps, TotalSteps: r.TotalSteps, Exhausted: r.Exhausted, Schedule: r.Schedule.String(),
 		Seconds: r.Seconds, Pids: r.Pids, Trace: r.Trace}
