@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -85,13 +86,29 @@ func verdicts(outcomes []string) []string {
 	})
 }
 
+// generated is a program of two or three participants, each with some of the ingredients.
+func generated(t *rapid.T, most int) *Program {
+	names := slices.Sorted(maps.Keys(ingredients))
+	var texts []string
+	spec := Spec[soup]{Init: func(s *soup) { _ = s.S.Init(0) }}
+	for range rapid.IntRange(2, 3).Draw(t, "participants") {
+		recipe := rapid.SliceOfN(rapid.SampledFrom(names), 1, most).Draw(t, "operations")
+		texts = append(texts, strings.Join(recipe, ";"))
+		spec.Roles = append(spec.Roles, Role[soup]{Name: "role", Run: func(p *P, s *soup) {
+			for _, name := range recipe {
+				ingredients[name](p, s)
+			}
+		}})
+	}
+	return New(strings.Join(texts, " | "), spec)
+}
+
 // enough bounds the unreduced executions of one generated program.
 const enough = 60_000
 
 // The reduced search reaches the verdicts and final states of the unreduced one,
 // no more and no fewer, on generated programs.
 func TestTheReducedSearchReachesTheSameStatesOfGeneratedPrograms(t *testing.T) {
-	names := slices.Sorted(maps.Keys(ingredients))
 	compared := 0
 	rapid.Check(t, func(t *rapid.T) {
 		fine := rapid.Bool().Draw(t, "fine")
@@ -99,21 +116,12 @@ func TestTheReducedSearchReachesTheSameStatesOfGeneratedPrograms(t *testing.T) {
 		if fine {
 			most = 1 // a call is many steps
 		}
-		var texts []string
-		spec := Spec[soup]{Init: func(s *soup) { _ = s.S.Init(0) }}
-		for range rapid.IntRange(2, 3).Draw(t, "participants") {
-			recipe := rapid.SliceOfN(rapid.SampledFrom(names), 1, most).Draw(t, "operations")
-			texts = append(texts, strings.Join(recipe, ";"))
-			spec.Roles = append(spec.Roles, Role[soup]{Name: "role", Run: func(p *P, s *soup) {
-				for _, name := range recipe {
-					ingredients[name](p, s)
-				}
-			}})
-		}
+		prog := generated(t, most)
 		// The oracle is to see whatever can be seen of what it looks at.
 		seen := map[[3]int64]bool{}
 		if rapid.Bool().Draw(t, "oracle") {
-			spec.Always = func(s *soup) error {
+			prog.Always = func(shared unsafe.Pointer) error {
+				s := (*soup)(shared)
 				state := [3]int64{int64(s.A[0].Load()), s.X[0].Get()}
 				if state[0] == 9 {
 					state[2] = int64(s.S.Value())
@@ -124,7 +132,6 @@ func TestTheReducedSearchReachesTheSameStatesOfGeneratedPrograms(t *testing.T) {
 				return nil
 			}
 		}
-		prog := New(strings.Join(texts, " | "), spec)
 		o := Options{Fine: fine, Spurious: rapid.IntRange(0, 1).Draw(t, "spurious"), Kills: rapid.IntRange(0, 1).Draw(t, "kills"), Steps: 200}
 		u := &unreduced{most: enough}
 		want, all := outcomes(t, prog, o, u)
