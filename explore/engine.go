@@ -39,6 +39,7 @@ type engine struct {
 
 	point        Point
 	alternatives []Choice
+	own          []uint32
 	sleeps       int // counts sleepers, so that queues are ordered
 
 	// Of the current execution:
@@ -226,13 +227,13 @@ func shortened(text string) string {
 // identity is what participant i stores in lock words: its process's.
 func (e *engine) identity(i int) uint32 { return uint32(step.StateOf(e.parts[i].p).Process) + 1 }
 
-// identities are all that participant i stores in locks.
+// identities are all that participant i stores in locks. They are valid until the next call.
 func (e *engine) identities(i int) []uint32 {
-	own := []uint32{e.identity(i)}
+	e.own = append(e.own[:0], e.identity(i))
 	if t := e.thread(i); t != 0 {
-		own = append(own, t|step.ThreadIdentity)
+		e.own = append(e.own, t|step.ThreadIdentity)
 	}
-	return own
+	return e.own
 }
 
 // participant is who has the identity, -1: nobody.
