@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"errors"
 	"runtime"
 	"sync/atomic"
 
@@ -26,6 +27,9 @@ var searching atomic.Bool
 func newExecutor(prog *Program, o Options, record bool) (x executor, err error) {
 	if err := validate(prog); err != nil {
 		return nil, err
+	}
+	if runaway.Load() {
+		return nil, errors.New("explore: a participant of an earlier search goes on for ever in this process; search in another one")
 	}
 	// Driven, and what the seam knows of participants, are the whole process's.
 	if !searching.CompareAndSwap(false, true) {

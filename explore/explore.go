@@ -12,6 +12,10 @@ import (
 // found is replayed once more with positions, and shortened.
 func Explore(prog *Program, o Options) (*Result, error) {
 	o = o.withDefaults()
+	return watched(tooLong(o), func() (*Result, error) { return explore(prog, o) })
+}
+
+func explore(prog *Program, o Options) (*Result, error) {
 	phases, err := plan(o)
 	if err != nil {
 		return nil, err
@@ -245,6 +249,10 @@ func Replay(prog *Program, sched Schedule, o Options) (*Result, error) {
 		}
 	}
 	o.Steps = max(o.Steps, len(sched.Choices)+1)
+	return watched(tooLong(o), func() (*Result, error) { return replayOnce(prog, sched, o) })
+}
+
+func replayOnce(prog *Program, sched Schedule, o Options) (*Result, error) {
 	start := time.Now()
 	r := &Result{Strategy: "replay", Executions: 1, Schedule: sched}
 	x, err := newExecutor(prog, o, true)

@@ -115,6 +115,8 @@ func (m *memory) stop(i int) {
 
 // execute runs one execution to its outcome.
 func (m *memory) execute(s strategy) {
+	executions.Add(1)
+	defer executions.Add(1)
 	e := m.e
 	e.strategy = s
 	e.reset()
