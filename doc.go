@@ -24,4 +24,4 @@
 package interlock
 
 //go:generate go test ./problems/all -update
-//go:generate go test ./internal/lint -run Readme -update
+//go:generate go test ./internal/lint -run Readme|Explored -update

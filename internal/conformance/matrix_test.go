@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/interlock-go/interlock/explore"
+	"github.com/interlock-go/interlock/internal/exploretest"
 	"github.com/interlock-go/interlock/shm"
 )
 
@@ -77,6 +78,17 @@ func TestExplored(t *testing.T) {
 		}
 		prog := p.programs[sizes[0]]
 		t.Run(prog.Name+", every word operation", func(t *testing.T) { exhaust(t, prog, explore.Options{Fine: true}) })
+	}
+}
+
+// A wait may end for no reason, and the call goes on all the same.
+func TestExploredWithASpuriousWakeup(t *testing.T) {
+	for _, p := range primitives {
+		prog := p.programs[sizes[0]]
+		t.Run(prog.Name, func(t *testing.T) {
+			exploretest.Exhaust(t, prog, explore.Options{Fine: true})
+			exploretest.Exhaust(t, prog, explore.Options{Fine: true, Spurious: 1})
+		})
 	}
 }
 

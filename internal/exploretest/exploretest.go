@@ -39,6 +39,7 @@ func Exhaust(t *testing.T, prog *explore.Program, o explore.Options) {
 	require.Equal(t, explore.Holds, r.Verdict, "%s\nschedule %s", r.Finding, r.Schedule)
 	require.True(t, r.Exhausted)
 	t.Logf("all %d executions, %d cut, %d steps, %.1f s", r.Executions, r.Cut, r.TotalSteps, r.Seconds)
+	remember(t, prog, o, r.Executions)
 }
 
 // Sample is for instances that are too large to exhaust: a bounded number of random executions.
