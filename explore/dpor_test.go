@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/interlock-go/interlock/internal/step"
+	"github.com/interlock-go/interlock/shm"
+	"github.com/interlock-go/interlock/sync"
 )
 
 // canonical is the Foata normal form of the recorded execution: steps that depend
@@ -68,19 +71,81 @@ func TestNoTwoExecutionsAreEquivalent(t *testing.T) {
 	})
 }
 
+// Of a hundred participants two pairs meet, and 96 are on their own.
+func TestAHundredParticipants(t *testing.T) {
+	type shared struct {
+		M    [98]sync.Mutex
+		Done [98]shm.Cell[int64]
+	}
+	prog := New("hundred", Spec[shared]{Roles: repeat(100, func(p *P, s *shared) {
+		i := p.ID() % 98
+		s.M[i].Lock()
+		s.Done[i].Set(s.Done[i].Get() + 1)
+		s.M[i].Unlock()
+	})})
+	r, err := Explore(prog, Options{Strategy: "dpor"})
+	require.NoError(t, err)
+	require.Equal(t, Holds, r.Verdict, r.Finding)
+	require.Equal(t, [2]int{4, 400 * 4}, [2]int{r.Executions, r.TotalSteps})
+}
+
+// BenchmarkDpor explores one execution of each trace, in memory, and looks for data races.
 func BenchmarkDpor(b *testing.B) {
+	d := &dpor{}
+	benchmarkMemory(b, counter, Options{}, func() strategy {
+		if !d.begin() {
+			d = &dpor{}
+			d.begin()
+		}
+		return d
+	})
+}
+
+// BenchmarkTraces has one operation be one trace of three participants that
+// increment a cell twice: 7,134 traces of 12 steps.
+func BenchmarkTraces(b *testing.B) {
 	prog := New("increments", Spec[cells]{Roles: repeat(3, func(p *P, c *cells) {
 		for range 2 {
 			c.X[0].Set(c.X[0].Get() + 1)
 		}
 	})})
+	m, err := newMemory(prog, Options{NoRaces: true}.withDefaults())
+	require.NoError(b, err)
+	defer m.close()
 	b.ReportAllocs()
-	steps := 0
+	d := &dpor{}
 	for b.Loop() {
-		r, err := Explore(prog, Options{Strategy: "dpor", NoRaces: true})
-		require.NoError(b, err)
-		require.Equal(b, 7134, r.Executions)
-		steps += r.TotalSteps
+		if !d.begin() {
+			d = &dpor{}
+			d.begin()
+		}
+		m.execute(d)
+		d.end()
 	}
-	b.ReportMetric(float64(steps)/b.Elapsed().Seconds(), "steps/s")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "traces/s")
+}
+
+// BenchmarkFlat reports how much the heap grows with the number of executions: run it
+// with -benchtime 10000000x.
+func BenchmarkFlat(b *testing.B) {
+	m, err := newMemory(counter, Options{}.withDefaults())
+	require.NoError(b, err)
+	defer m.close()
+	walk := newRandomWalk(1)
+	heap := func() uint64 {
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return s.HeapAlloc
+	}
+	var before uint64
+	n := 0
+	for b.Loop() {
+		if n++; n == 100 {
+			before = heap()
+		}
+		walk.begin()
+		m.execute(walk)
+	}
+	b.ReportMetric(float64(int64(heap()-before)), "grown-bytes")
 }
