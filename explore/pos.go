@@ -6,9 +6,13 @@ package explore
 // which nobody can tell, is drawn once.
 //
 // Yuan, Yang, Gu, Partial Order Aware Concurrency Sampling, CAV 2018.
+//
+// A participant that spins comes last once: nobody else's pending step need depend
+// on what it looks at, and so get a new priority.
 type pos struct {
 	chance
 	priorities
+	spin spin
 }
 
 func newPOS(seed uint64) *pos { return &pos{chance: newChance(seed)} }
@@ -16,6 +20,7 @@ func newPOS(seed uint64) *pos { return &pos{chance: newChance(seed)} }
 func (s *pos) begin() bool {
 	s.again()
 	s.draw(s.chance)
+	s.spin = spin{}
 	return true
 }
 
@@ -28,11 +33,10 @@ func (s *pos) choose(pt *Point) int {
 	if pt.Alternatives[0].Kind == Pick {
 		return s.IntN(runs)
 	}
-	i := 0
-	for j, c := range pt.Alternatives[:runs] {
-		if s.of[c.N] > s.of[pt.Alternatives[i].N] {
-			i = j
-		}
+	i := s.highest(pt.Alternatives[:runs])
+	if who := pt.Alternatives[i].N; s.spin.spins(pt, who) {
+		s.of[who] = last
+		i = s.highest(pt.Alternatives[:runs])
 	}
 	s.redraw(pt, pt.Alternatives[i], s.chance)
 	return i
@@ -40,8 +44,10 @@ func (s *pos) choose(pt *Point) int {
 
 func (s *pos) end() {}
 
-// priorities are those of each participant's pending step.
+// priorities are those of each participant's pending step, from 0 to 1, or last.
 type priorities struct{ of []float64 }
+
+const last = -1
 
 func (p *priorities) make(pt *Point, c chance) {
 	if p.of == nil {
@@ -56,10 +62,24 @@ func (p *priorities) draw(c chance) {
 	}
 }
 
-// redraw gives new priorities to what follows a step, and to what depends on it.
+// highest is the alternative of highest priority.
+func (p *priorities) highest(enabled []Choice) int {
+	best := 0
+	for i, c := range enabled {
+		if p.of[c.N] > p.of[enabled[best].N] {
+			best = i
+		}
+	}
+	return best
+}
+
+// redraw gives new priorities to what follows a step, and to what depends on it. A
+// step that changes nothing this time, such as a compare-and-swap that fails, is no
+// more than a look: else two participants that spin would raise each other for ever.
 func (p *priorities) redraw(pt *Point, ran Choice, c chance) {
+	changes := pt.changes(pt.op(ran.N))
 	for i := range p.of {
-		if i == ran.N || pt.dependent(ran, Choice{Run, i}) {
+		if i == ran.N || pt.dependent(ran, Choice{Run, i}) && (changes || pt.changes(pt.op(i))) {
 			p.of[i] = c.Float64()
 		}
 	}

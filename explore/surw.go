@@ -105,10 +105,12 @@ func (s *surw) choose(pt *Point) int {
 		s.intend(pt, func(p int) bool { return slices.Contains(enabled, Choice{Run, p}) })
 		i = s.free(pt, enabled)
 	}
-	c := enabled[i]
-	if runs > 1 && s.spin.spins(pt, c.N) { // what it waits for, somebody does who waits for the intended one
-		s.intend(pt, func(p int) bool { return p != c.N && slices.Contains(enabled, Choice{Run, p}) })
+	if who := enabled[i].N; s.spin.spins(pt, who) && runs > 1 { // for what somebody does who waits for the intended one
+		s.of[who] = last
+		s.intend(pt, func(p int) bool { return p != who && slices.Contains(enabled, Choice{Run, p}) })
+		i = s.free(pt, enabled)
 	}
+	c := enabled[i]
 	s.count(pt.op(c.N), c.N)
 	if s.interesting(pt.op(c.N)) {
 		s.left[c.N]--
