@@ -18,11 +18,10 @@ import "slices"
 type bounded struct {
 	cost func(*Point, Choice) int
 	most int // the highest bound, -1: as far as it goes
-	room int // executions that there is time for
+	room int // executions that there is time for, those made included
 
 	deviations []deviation
 	pending    [][]int // executions to be made, by what they cost; the last is the next
-	waiting    int     // all of them
 
 	bound int
 	item  int   // the last deviation of the current execution
@@ -102,22 +101,21 @@ func (b *bounded) add(d deviation, cost int) {
 		b.pending = append(b.pending, nil)
 	}
 	place := len(b.deviations)
-	if b.waiting == b.room {
+	if place < b.room {
+		b.deviations = append(b.deviations, d)
+	} else {
 		b.omitted = true
 		worst := len(b.pending) - 1
-		for len(b.pending[worst]) == 0 {
+		for worst > cost && len(b.pending[worst]) == 0 {
 			worst--
 		}
-		if worst <= cost {
+		if worst == cost {
 			return
 		}
 		place = b.take(worst)
 		b.deviations[place] = d
-	} else {
-		b.deviations = append(b.deviations, d)
 	}
 	b.pending[cost] = append(b.pending[cost], place)
-	b.waiting++
 }
 
 // take takes an execution of a cost from those to be made.
@@ -125,7 +123,6 @@ func (b *bounded) take(cost int) int {
 	last := len(b.pending[cost]) - 1
 	d := b.pending[cost][last]
 	b.pending[cost] = b.pending[cost][:last]
-	b.waiting--
 	return d
 }
 
