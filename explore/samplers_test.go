@@ -204,6 +204,23 @@ func TestSURWIsUniformOverTheAccessesToAnObject(t *testing.T) {
 	}
 }
 
+// The object whose accesses are interesting is drawn in proportion to them.
+func TestSURWDrawsAnObjectByItsAccesses(t *testing.T) {
+	prog := New("two", Spec[atomics]{Roles: repeat(2, func(p *P, a *atomics) {
+		for i := range 8 {
+			a.X[min(i, 2)/2].Add(1)
+		}
+		a.X[2+p.ID()].Add(1) // its own
+	})})
+	s := newSURW(1, false)
+	drawn := map[uint32]int{}
+	const draws = 4000
+	sample(t, prog, Options{}, s, draws, func(*engine) { drawn[s.object]++ })
+	t.Log(drawn)
+	about(t, 0.25, drawn[0], draws)
+	about(t, 0.75, drawn[4], draws)
+}
+
 // POS draws the order of two steps anew where another has been made on which both
 // depend: j of P0's steps come before P1's with a probability of 2^−(j+1). Where none
 // depends on it, P1's keeps its priority.
@@ -292,9 +309,8 @@ func TestSpinningEnds(t *testing.T) {
 			a.X[3].Add(1)
 			a.X[3].Load()
 			for a.X[0].Load() == 0 {
-				for i := range 4 {
-					a.X[i].Load()
-					a.X[3-i].Load()
+				for i := range 8 {
+					a.X[i%3].Load()
 				}
 			}
 		}, 900},
@@ -308,10 +324,12 @@ func TestSpinningEnds(t *testing.T) {
 			{Name: "spins", Run: c.spin}, {Name: "spins", Run: c.spin}, {Name: "releases", Run: release}}})
 		for _, name := range samplers {
 			longest := 0
-			sample(t, prog, Options{}, strategyNamed(name, 1), 500, func(e *engine) {
-				require.Equal(t, complete, e.outcome, "%s %s", c.name, name)
-				longest = max(longest, e.steps)
-			})
+			for seed := range uint64(4) {
+				sample(t, prog, Options{}, strategyNamed(name, seed), 200, func(e *engine) {
+					require.Equal(t, complete, e.outcome, "%s %s", c.name, name)
+					longest = max(longest, e.steps)
+				})
+			}
 			t.Logf("%s, %s: %d steps at most", c.name, name, longest)
 			require.Less(t, longest, c.most, "%s %s", c.name, name)
 		}

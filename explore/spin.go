@@ -32,10 +32,12 @@ func (s *spin) spins(pt *Point, who int) bool {
 		*s = spin{who: who}
 	}
 	op := pt.op(who)
-	s.steps++
+	if s.steps++; s.steps%stretch == 0 {
+		return true
+	}
 	if pt.changes(op) {
 		s.idle = 0
-		return s.steps%stretch == 0
+		return false
 	}
 	s.idle++
 	round := s.idle > glances && op.Kind == s.kind && op.Object == s.object
