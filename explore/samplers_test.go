@@ -362,6 +362,20 @@ func TestASpinLockIsNoObstacle(t *testing.T) {
 	}
 }
 
+// Between processes strategies see what they see in memory.
+func TestStrategiesAreTheSameBetweenProcesses(t *testing.T) {
+	for _, name := range Strategies()[1:] {
+		o := Options{Strategy: name, Kills: 1, Executions: 10}
+		inMemory, err := Explore(apart, o)
+		require.NoError(t, err)
+		o.Processes = true
+		between, err := Explore(apart, o)
+		require.NoError(t, err)
+		between.Seconds, between.Pids, inMemory.Seconds = 0, nil, 0
+		require.Equal(t, inMemory, between)
+	}
+}
+
 // What the environment does comes about under every strategy.
 func TestTheEnvironmentActsUnderEveryStrategy(t *testing.T) {
 	gives := New("gives-up", Spec[mixed]{Roles: []Role[mixed]{
