@@ -73,13 +73,12 @@ func (p *priorities) highest(enabled []Choice) int {
 	return best
 }
 
-// redraw gives new priorities to what follows a step, and to what depends on it. A
-// step that changes nothing this time, such as a compare-and-swap that fails, is no
-// more than a look: else two participants that spin would raise each other for ever.
+// redraw gives new priorities to what follows a step, and to what depends on it. Who
+// spins stays last until something changes, else two who spin would raise each other.
 func (p *priorities) redraw(pt *Point, ran Choice, c chance) {
 	changes := pt.changes(pt.op(ran.N))
 	for i := range p.of {
-		if i == ran.N || pt.dependent(ran, Choice{Run, i}) && (changes || pt.changes(pt.op(i))) {
+		if i == ran.N || pt.dependent(ran, Choice{Run, i}) && (p.of[i] != last || changes) {
 			p.of[i] = c.Float64()
 		}
 	}
