@@ -37,6 +37,7 @@ type deviation struct {
 	parent int
 	at     int // the decision, from 0; the way of the scheduler itself has -1
 	choice Choice
+	print  uint64 // of what participants were about to do
 }
 
 func newBounded(cost func(*Point, Choice) int, most, room int) *bounded {
@@ -66,9 +67,13 @@ func (b *bounded) choose(pt *Point) int {
 	b.depth++
 	usual := pt.usual()
 	if b.next == len(b.path) {
+		if len(pt.Alternatives) == 1 {
+			return usual
+		}
+		print := pt.print()
 		for i, c := range slices.Backward(pt.Alternatives) { // the last added is made first
 			if i != usual {
-				b.add(deviation{parent: b.item, at: at, choice: c}, b.bound+b.cost(pt, c))
+				b.add(deviation{b.item, at, c, print}, b.bound+b.cost(pt, c))
 			}
 		}
 		return usual
@@ -79,8 +84,9 @@ func (b *bounded) choose(pt *Point) int {
 	}
 	b.next++
 	i := slices.Index(pt.Alternatives, d.choice)
-	if i < 0 {
+	if i < 0 || d.print != pt.print() {
 		pt.fail(divergence(pt))
+		return -1
 	}
 	return i
 }

@@ -256,6 +256,22 @@ func (f *first) begin() bool {
 	return f.left >= 0 && f.bounded.begin()
 }
 
+// A program that does something else where an execution deviates is an error, not covered.
+func TestABoundedSearchOfWhatIsNotDeterministicIsAnError(t *testing.T) {
+	for _, name := range []string{"preemption", "delay"} {
+		n := 0
+		prog := New("fickle", Spec[atomics]{Roles: repeat(2, func(_ *P, a *atomics) {
+			a.X[0].Add(1)
+			if n++; n%3 == 0 {
+				a.X[1].Add(1)
+			}
+			a.X[0].Add(1)
+		})})
+		_, err := Explore(prog, Options{Strategy: name})
+		require.ErrorContains(t, err, "fickle is not deterministic: at step")
+	}
+}
+
 // The default finds with each of its phases, says which, and proves with dpor alone,
 // or where a bound has left nothing out.
 func TestTheDefaultSaysWhatFound(t *testing.T) {
