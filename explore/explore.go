@@ -3,6 +3,8 @@ package explore
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,7 +36,6 @@ func explore(prog *Program, o Options) (*Result, error) {
 	r := &Result{Verdict: Holds}
 	s := &search{x: x, o: o, r: r}
 	for _, ph := range phases {
-		r.Strategy = ph.name
 		over, err := s.run(ph)
 		if err != nil {
 			return nil, err
@@ -67,30 +68,79 @@ func explore(prog *Program, o Options) (*Result, error) {
 	return r, nil
 }
 
-// phase is one strategy with its share of the executions.
+// strategies are those that a search can be made with, in the order of a list of them.
+var strategies = []struct {
+	name string
+	make func(Options) strategy
+}{
+	{"random", func(o Options) strategy { return newRandomWalk(o.Seed) }},
+	{"pct", func(o Options) strategy { return newPCT(o.Seed, o.Depth) }},
+	{"pos", func(o Options) strategy { return newPOS(o.Seed) }},
+	{"surw", func(o Options) strategy { return newSURW(o.Seed, false) }},
+	{"urw", func(o Options) strategy { return newSURW(o.Seed, true) }},
+	{"preemption", func(o Options) strategy { return newBounded(preemptions, -1, o.Executions) }},
+	{"delay", func(o Options) strategy { return newBounded(delays, -1, o.Executions) }},
+	{"dfs", func(Options) strategy { return &depthFirst{} }},
+	{"dpor", func(Options) strategy { return &dpor{} }},
+}
+
+// Strategies are the names that Options.Strategy takes.
+func Strategies() []string {
+	names := []string{"auto"}
+	for _, s := range strategies {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// phase is a share of a search's executions, made by strategies in turn.
 type phase struct {
-	name       string
-	strategy   strategy
+	turns      []named
 	executions int
 }
 
+type named struct {
+	name string
+	strategy
+}
+
+// plan is what a search does, one phase after the other, until something is found
+// or everything is covered.
+//
+// No strategy finds everything first. Half of all bugs show themselves where nobody
+// is preempted, and most with two delays; those are searched without repetition.
+// Each of the samplers finds within a few executions what costs another thousands,
+// so they take turns. All of that together is short beside the search that covers
+// everything and, where that is at all possible, proves that nothing is left.
 func plan(o Options) ([]phase, error) {
-	random := phase{"random", newRandomWalk(o.Seed), o.Executions}
-	dfs := phase{"dfs", &depthFirst{}, o.Executions}
-	dpor := phase{"dpor", &dpor{}, o.Executions}
-	switch o.Strategy {
-	case "random":
-		return []phase{random}, nil
-	case "dfs":
-		return []phase{dfs}, nil
-	case "dpor":
-		return []phase{dpor}, nil
-	case "auto":
-		random.executions = min(1000, o.Executions/2)
-		dfs.executions -= random.executions
-		return []phase{random, dfs}, nil
+	if o.Strategy == "auto" {
+		share := min(1000, o.Executions/5)
+		samplers := phase{executions: share}
+		for _, name := range []string{"random", "pct", "pos", "surw"} {
+			samplers.turns = append(samplers.turns, made(name, o))
+		}
+		bounds := share / 2
+		return []phase{
+			{[]named{{"preemption", newBounded(preemptions, 0, bounds)}}, bounds},
+			{[]named{{"delay", newBounded(delays, 2, bounds)}}, bounds},
+			samplers,
+			{[]named{made("dpor", o)}, o.Executions},
+		}, nil
 	}
-	return nil, fmt.Errorf("explore: strategy %q: want auto, dfs, dpor or random", o.Strategy)
+	if !slices.Contains(Strategies(), o.Strategy) {
+		all := Strategies()
+		return nil, fmt.Errorf("explore: strategy %q: want %s or %s", o.Strategy, strings.Join(all[:len(all)-1], ", "), all[len(all)-1])
+	}
+	return []phase{{[]named{made(o.Strategy, o)}, o.Executions}}, nil
+}
+
+func made(name string, o Options) named {
+	for _, s := range strategies {
+		if s.name == name {
+			return named{name, s.make(o)}
+		}
+	}
+	panic("explore: no strategy " + name)
 }
 
 // search is a search under way.
@@ -114,8 +164,15 @@ const hopeless = 1000
 func (s *search) run(ph phase) (bool, error) {
 	e := s.x.engine()
 	before, limits := *s.r, 0
-	for n := 0; ph.strategy.begin(); n++ {
-		if n == ph.executions {
+	s.r.Limit = ""
+	var turn named
+	for n := 0; ; n++ {
+		turn = ph.turns[n%len(ph.turns)]
+		s.r.Strategy = turn.name
+		if !turn.begin() {
+			break
+		}
+		if n == ph.executions || s.r.Executions+s.r.Cut == s.o.Executions {
 			return false, nil
 		}
 		if n%progressEvery == 0 && s.o.Progress != nil {
@@ -125,8 +182,8 @@ func (s *search) run(ph phase) (bool, error) {
 			s.r.Limit = "an interrupt"
 			return true, nil
 		}
-		s.x.execute(ph.strategy)
-		ph.strategy.end()
+		s.x.execute(turn.strategy)
+		turn.end()
 		if e.outcome != limited && e.outcome != cut {
 			limits = 0
 		}
@@ -149,9 +206,12 @@ func (s *search) run(ph phase) (bool, error) {
 			s.best, s.was, s.r.FoundAfter = append([]Choice(nil), e.choices...), e.finding, s.r.Executions
 			return true, nil
 		}
-		if d, is := ph.strategy.(*dpor); is && d.anew {
+		if d, is := turn.strategy.(*dpor); is && d.anew {
 			before = *s.r
 		}
+	}
+	if p, ok := turn.strategy.(partial); ok && p.partial() {
+		return false, nil
 	}
 	// Only what the exhaustive strategy did itself covers the instance.
 	s.r.Sampled = before.Executions

@@ -39,7 +39,7 @@ type Result struct {
 
 	Strategy   string
 	Executions int     // complete ones, and the one with the finding
-	Sampled    int     // executions of a sampler before an exhaustive search, if that ended
+	Sampled    int     // executions of other strategies before the one that covered everything
 	Cut        int     // executions left early because an equivalent one is covered
 	FoundAfter int     // executions to the first finding
 	Exhausted  bool    // every execution of the instance was covered
@@ -58,10 +58,27 @@ type Result struct {
 
 // Options says how to search or replay.
 type Options struct {
-	Strategy   string // "dfs", "random" or "auto", the default: random first, then dfs
-	Executions int    // at most, those cut as covered included; 0: 1,000,000
-	Steps      int    // of one execution, at most; 0: 10,000
+	// Strategy is one of [Strategies]; empty: auto.
+	//
+	// Samplers never cover everything: random (uniform among those who can run), pct
+	// (random priorities, lowered at Depth−1 random steps), pos (a random priority for
+	// each step), surw (uniform over the interleavings of the accesses to one object),
+	// urw (uniform over all interleavings of programs that do not block).
+	//
+	// Bounds go from what needs no deviation from a simple scheduler to what needs
+	// many: preemption (switches away from who could go on), delay (participants
+	// passed over in the round).
+	//
+	// Exhaustive searches cover every execution up to equivalence: dpor (another order
+	// only where it can matter), dfs (every state).
+	//
+	// auto is preemption without a preemption, delay up to 2, random, pct, pos and surw
+	// in turn, each for a short while, and then dpor.
+	Strategy   string
+	Executions int // at most, those cut as covered included; 0: 1,000,000
+	Steps      int // of one execution, at most; 0: 10,000
 	Seed       uint64
+	Depth      int   // of the bugs that pct looks for; 0: 3
 	Fine       bool  // every word operation is a step, not every call
 	Spurious   int   // spurious wakeups of an execution, at most
 	Kills      int   // kills of an execution, at most
@@ -82,6 +99,7 @@ type Options struct {
 const (
 	defaultExecutions = 1_000_000
 	defaultSteps      = 10_000
+	defaultDepth      = 3
 )
 
 func (o Options) withDefaults() Options {
@@ -93,6 +111,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Steps <= 0 {
 		o.Steps = defaultSteps
+	}
+	if o.Depth <= 0 {
+		o.Depth = defaultDepth
 	}
 	return o
 }

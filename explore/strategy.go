@@ -92,7 +92,7 @@ func (p *Point) operation(c Choice) *step.Op {
 	return &part.timeout
 }
 
-// strategy decides. One file each has: random walk, depth-first, replay.
+// strategy decides. One file each has one, or a family.
 type strategy interface {
 	// begin starts an execution. False: nothing is left to explore.
 	begin() bool
@@ -101,6 +101,9 @@ type strategy interface {
 	// end is told that the execution is over.
 	end()
 }
+
+// partial is a strategy that may have left something out when it ends.
+type partial interface{ partial() bool }
 
 // finisher is a strategy that looks at the last state of an execution, in which
 // nobody can run any more, or which comes after as many steps as there may be.

@@ -119,7 +119,7 @@ func TestExitStatus(t *testing.T) {
 		{"run counter/mutex --tiemout 1s", 2, "unknown flag: --tiemout; did you mean --timeout?"},
 		{"run counter/mutex --xyz 1s", 2, "unknown flag: --xyz\n"},
 		{"explore dining/ordered --strategy dfss", 2, `unknown strategy "dfss"; did you mean dfs?`},
-		{"explore dining/ordered --strategy best", 2, `unknown strategy "best"; there are auto, dfs, random`},
+		{"explore dining/ordered --strategy best", 2, `unknown strategy "best"; there are auto, random, pct, pos, surw, urw, preemption, delay, dfs, dpor`},
 		{"explore dining/ordered --executions 0", 2, "--executions 0: want a whole number, at least 1"},
 		{"explore dining/ordered --steps abc", 2, "--steps abc: want a whole number, at least 1"},
 		{"explore dining/ordered --seed abc", 2, "--seed abc: want a whole number, at least 0"},

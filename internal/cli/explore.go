@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +17,12 @@ func exploreCommand() *cobra.Command {
 		Use:   "explore PROBLEM/VARIANT",
 		Short: "Search in memory for a schedule that breaks it",
 		Long: `Search in memory for a schedule that breaks it.
+
+Strategies that cover everything, up to equivalence: dpor (another order only where
+it can matter) and dfs (every state). Those that go from few deviations to many:
+preemption and delay. Those that draw, and never cover everything: random, pct,
+pos, surw, urw. The default, auto, is preemption without a preemption, delay up to
+2, random, pct, pos and surw in turn, each for a short while, and then dpor.
 
 A limit that is reached before everything is covered gives the verdict Unknown.
 So does a program that loops: after 1,000 executions in a row that reached the
@@ -31,10 +39,8 @@ limit of steps a strategy is given up.
 			if err != nil {
 				return err
 			}
-			switch o.Strategy {
-			case "auto", "dfs", "random":
-			default:
-				return usagef("unknown strategy %q%s", o.Strategy, meantOr(o.Strategy, []string{"auto", "dfs", "random"}))
+			if all := explore.Strategies(); !slices.Contains(all, o.Strategy) {
+				return usagef("unknown strategy %q%s", o.Strategy, meantOr(o.Strategy, all))
 			}
 			m := newMeter(cmd.ErrOrStderr())
 			o.Progress, o.Stop = m.executions(""), cmd.Context().Done()
@@ -65,10 +71,11 @@ limit of steps a strategy is given up.
 	}
 	f := cmd.Flags()
 	parameterFlags(f, nil)
-	f.StringVar(&o.Strategy, "strategy", "auto", "auto (random, then dfs), dfs (every execution, up to equivalence) or random")
+	f.StringVar(&o.Strategy, "strategy", "auto", strings.Join(explore.Strategies(), ", "))
 	numberFlag(f, &o.Executions, "executions", 1_000_000, 1, "executions, at most, those cut as covered included")
 	numberFlag(f, &o.Steps, "steps", 10_000, 1, "steps of one execution, at most")
 	f.Uint64Var(&o.Seed, "seed", 1, "of random choices")
+	numberFlag(f, &o.Depth, "depth", 3, 1, "of the bugs that pct looks for: the events whose order matters")
 	f.BoolVar(&o.Fine, "fine", false, "every word operation is a step, not every call of a primitive")
 	numberFlag(f, &o.Spurious, "spurious", 0, 0, "spurious wakeups of an execution, at most")
 	numberFlag(f, &o.Kills, "kills", 0, 0, "kills of an execution, at most")
@@ -93,7 +100,7 @@ func searched(r *explore.Result) string {
 		text += fmt.Sprintf("; %s cut as covered", count(r.Cut))
 	}
 	if r.Sampled > 0 {
-		text += fmt.Sprintf("; %s at random before", count(r.Sampled))
+		text += fmt.Sprintf("; %s of other strategies before", count(r.Sampled))
 	}
 	return text + fmt.Sprintf("; %.3f s in all", r.Seconds)
 }
