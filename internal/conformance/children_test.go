@@ -20,10 +20,11 @@ import (
 )
 
 // environment is the variable that makes this binary a participant: its number,
-// how many there are, the primitive, the kind of memory and the region's name.
+// how many there are, the row, the kind of memory and the region's name.
 const environment = "INTERLOCK_CONFORMANCE"
 
-// patience bounds a free run: who hangs is killed, and that is the failure.
+// patience bounds what participants do at one order: who hangs is killed, and that
+// is the failure.
 const patience = 30 * time.Second
 
 // create makes a region that is gone after the test.
@@ -47,23 +48,24 @@ type group struct {
 	orders   []io.WriteCloser
 	answers  []*bufio.Reader
 	commands []*exec.Cmd
+	hung     *time.Timer
 }
 
-// start starts n participants; they are reaped when the test ends.
-func start(t *testing.T, p *primitive, m memory, r *region, n int) *group {
+// start starts n participants of a row; they are reaped when the test ends.
+func start(t *testing.T, row string, m memory, r *shm.Region, n int) *group {
 	t.Helper()
 	// The kernel kills a child when the thread that started it ends.
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
 	// t.Context would end before the cleanups.
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-
-	g := &group{t: t}
+	ctx, cancel := context.WithCancel(context.Background())
+	g := &group{t: t, hung: time.AfterFunc(patience, cancel)}
 	t.Cleanup(func() { g.reap(cancel) })
 	for i := range n {
 		cmd := exec.CommandContext(ctx, "/proc/self/exe")
-		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %s %s %s", environment, i, n, p.name, m, r.Name()))
+		// The race detector sleeps a second before a process exits, for reports still to come.
+		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %s %s %s", environment, i, n, row, m, r.Name()),
+			"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 		cmd.Stderr = os.Stderr
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		if m == memfd {
@@ -84,6 +86,8 @@ func start(t *testing.T, p *primitive, m memory, r *region, n int) *group {
 
 // reap ends all participants: those that wait for an order by themselves, those that hang by force.
 func (g *group) reap(kill func()) {
+	defer kill()
+	defer g.hung.Stop()
 	for _, order := range g.orders {
 		order.Close()
 	}
@@ -99,6 +103,7 @@ func (g *group) reap(kill func()) {
 
 // do has every participant do some rounds.
 func (g *group) do(rounds int) {
+	g.hung.Reset(patience)
 	for _, order := range g.orders {
 		fmt.Fprintln(order, rounds) // a participant that is gone does not answer
 	}
@@ -121,20 +126,32 @@ func participate() {
 	}
 	f := strings.Fields(text)
 	i, n := number(f[0]), number(f[1])
-	for _, p := range primitives {
-		if p.name != f[2] {
-			continue
-		}
-		r, err := p.join(memory(f[3]), f[4])
-		must(err)
-		fmt.Println("ready")
-		for orders := bufio.NewScanner(os.Stdin); orders.Scan(); fmt.Println("done") {
-			for range number(orders.Text()) {
-				r.round(i, n)
-			}
+	round := join(f[2], memory(f[3]), f[4])
+	fmt.Println("ready")
+	for orders := bufio.NewScanner(os.Stdin); orders.Scan(); fmt.Println("done") {
+		for range number(orders.Text()) {
+			round(i, n)
 		}
 	}
 	os.Exit(0)
+}
+
+// join is what a participant of a row does again and again.
+func join(row string, m memory, name string) (round func(i, n int)) {
+	for _, p := range primitives {
+		if p.name == row {
+			r, err := p.join(m, name)
+			must(err)
+			return r.round
+		}
+	}
+	for _, c := range cancelled {
+		if c.name == row {
+			must(c.join())
+			return func(_, _ int) { c.together(patients) }
+		}
+	}
+	panic("no row is called " + row)
 }
 
 func number(text string) int {

@@ -63,7 +63,7 @@ func TestProcessesFree(t *testing.T) {
 	each(t, []memory{memfd, named}, func(t *testing.T, p *primitive, m memory) {
 		const n = 3
 		r := create(t, p, m)
-		g := start(t, p, m, r, n)
+		g := start(t, p.name, m, r.Region, n)
 		rounds := double(g.do)
 		require.NoError(t, r.check(n, rounds))
 		t.Logf("%d processes, %d rounds each", n, rounds)
