@@ -140,6 +140,8 @@ func TestASessionRunsAParticipantToAnOperationAFieldOrALine(t *testing.T) {
 
 	s = Step(t, twoAccounts, Options{Fine: true})
 	const step = "lock: compare-and-swap Account[1].Mutex = 1"
+	require.NoError(t, s.RunTo("a", "Account"))
+	require.Zero(t, s.Steps())
 	for _, what := range []string{"Account[1]", "Account[1].Mutex", "lock Account[1]", "compare-and-swap Account[1].Mutex", step} {
 		require.NoError(t, s.RunTo("a", what))
 		require.Equal(t, step, s.Participants()[0].Next.String(), what)
@@ -274,7 +276,34 @@ func TestASessionGoesOnAtRandom(t *testing.T) {
 	require.NoError(t, s.Play(7, 0))
 	require.Equal(t, Race, s.Result().Verdict)
 	replaysAlike(t, s)
+
+	s = Step(t, long, Options{})
+	who := map[int]bool{}
+	for range 50 {
+		require.NoError(t, s.Play(7, 1))
+		who[s.Schedule().Choices[s.Steps()-1].N] = true
+	}
+	require.Len(t, who, 3, "the same seed at another step is another choice")
 }
+
+// What is shown of an execution that is over is what it was when it ended, not what
+// the participants' deferred functions come to.
+func TestASessionThatIsOverShowsItsEnd(t *testing.T) {
+	everywhere(t, func(t *testing.T, o Options) {
+		s := Step(t, deferring, o)
+		require.NoError(t, s.Next("ab"))
+		require.NoError(t, s.Next("ba"))
+		require.Equal(t, Deadlock, s.Result().Verdict)
+		require.Equal(t, "lock B", s.Participants()[0].Next.String())
+		require.Equal(t, "P1 holds B and waits for A, held by P0", s.Participants()[1].Why)
+		require.Equal(t, []string{"waits for B", "waits for A"}, s.Result().trace.pending)
+	})
+}
+
+var deferring = Register(New("deferring", Spec[pair]{Roles: []Role[pair]{
+	{Name: "ab", Run: func(p *P, s *pair) { s.A.Lock(); defer s.A.Unlock(); s.B.Lock(); defer s.B.Unlock() }},
+	{Name: "ba", Run: func(p *P, s *pair) { s.B.Lock(); defer s.B.Unlock(); s.A.Lock(); defer s.A.Unlock() }},
+}}))
 
 // What the environment does it does only as often as the options allow, where it is
 // not the caller who chooses.
