@@ -49,6 +49,8 @@ func TestASessionIsSteppedIntoADeadlock(t *testing.T) {
 		require.NoError(t, s.Next("ab"))
 		require.Equal(t, "P0", s.Value("A"))
 		require.Equal(t, []string{"A"}, s.Participants()[0].Holds)
+		require.Len(t, s.Trace(), 1)
+		require.Equal(t, "lock A", s.Trace()[0].String())
 		require.NoError(t, s.RunTo("ba", "lock A"))
 		require.True(t, s.Over())
 		require.Empty(t, s.Enabled())

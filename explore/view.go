@@ -110,6 +110,14 @@ func (s *Session) Value(path string) string {
 	return "?"
 }
 
+// Trace is what was done so far, step by step.
+func (s *Session) Trace() []Event {
+	if s.last != nil {
+		return s.last.Trace
+	}
+	return append([]Event(nil), s.e.recorder.events...)
+}
+
 // Steps is how many steps were made.
 func (s *Session) Steps() int { return s.e.steps }
 
