@@ -60,12 +60,12 @@ func init() {
 	commands = []command{
 		{[]string{"enter"}, "one step of the marked participant", (*Stepper).stepSelected},
 		{[]string{"left", "right"}, "mark another participant", nil},
-		{[]string{"r"}, "the marked one goes until it cannot", func(s *Stepper) (bool, error) { return true, s.session.RunUntilBlocked(s.who()) }},
-		{[]string{"/"}, "the marked one goes to an operation, a field or a line that you type", func(s *Stepper) (bool, error) { s.typing, s.typed = true, ""; return false, nil }},
+		{[]string{"r"}, "the marked one goes until it cannot any more", func(s *Stepper) (bool, error) { return true, s.session.RunUntilBlocked(s.who()) }},
+		{[]string{"/"}, "it goes to an operation, a field or a line that you type", func(s *Stepper) (bool, error) { s.typing, s.typed = true, ""; return false, nil }},
 		{[]string{"b"}, "one step back", func(s *Stepper) (bool, error) { return s.back(1) }},
 		{[]string{"B"}, "back to the beginning", func(s *Stepper) (bool, error) { return s.back(s.session.Steps()) }},
-		{[]string{"v"}, "the last step again with another value: the waiter that it wakes, or P.Choose", (*Stepper).another},
-		{[]string{"k"}, "kill the marked one", func(s *Stepper) (bool, error) { return true, s.session.Kill(s.who()) }},
+		{[]string{"v"}, "the last step again, with the next value that it could have chosen", (*Stepper).another},
+		{[]string{"k"}, "kill it", func(s *Stepper) (bool, error) { return true, s.session.Kill(s.who()) }},
 		{[]string{"s"}, "wake it for no reason, if it sleeps", func(s *Stepper) (bool, error) { return true, s.session.Spurious(s.who()) }},
 		{[]string{"t"}, "end its context, if it waits with one", func(s *Stepper) (bool, error) { return true, s.session.Timeout(s.who()) }},
 		{[]string{"p"}, "one step of anybody, at random", func(s *Stepper) (bool, error) { return true, s.play(1) }},
@@ -218,6 +218,9 @@ func plainly(err error) string {
 	text := strings.TrimPrefix(err.Error(), "explore: ")
 	if _, why, ok := strings.Cut(text, " cannot be chosen: "); ok {
 		return why
+	}
+	if strings.HasPrefix(text, "the execution is over") { // as the screen says anyway
+		return "it is over; b goes back"
 	}
 	return text
 }

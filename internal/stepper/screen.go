@@ -221,7 +221,7 @@ func (c *scene) past() (lines []line) {
 		text := fmt.Sprintf(" %4d  P%d %s", ev.Step, ev.Participant, ev)
 		if i == len(c.trace)-1 {
 			for _, p := range c.picked {
-				text += fmt.Sprintf(" (value %d of 0 to %d)", p.Value, p.Of-1)
+				text += fmt.Sprintf(" (%d of 0 to %d: v takes another)", p.Value, p.Of-1)
 			}
 		}
 		lines = append(lines, line{{text + "  ", plain}, {path.Base(ev.Position), faint}})
