@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,6 +41,7 @@ func TestStepIsTheSameOnProcessesAndInMemory(t *testing.T) {
 			require.Contains(t, stepped.stdout, c.says)
 			requireNoChild(t, 0)
 			replays(t, stepped)
+			replays(t, explored)
 		})
 	}
 }
@@ -50,6 +50,7 @@ func TestStepIsTheSameOnProcessesAndInMemory(t *testing.T) {
 func replays(t *testing.T, stepped result) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSpace(stepped.stdout), "\n")
+	require.Equal(t, strings.Contains(lines[0], "processes"), strings.HasSuffix(lines[len(lines)-1], " --processes"))
 	args, ok := strings.CutPrefix(lines[len(lines)-1], "replay    interlock ")
 	require.True(t, ok, stepped.stdout)
 	again := interlock(t, strings.Fields(args)...)
@@ -96,6 +97,10 @@ func TestStepFollowsAScheduleAndWritesOne(t *testing.T) {
 
 	r = interlock(t, "step", "dining/deadlock", "--keys", "w", "--out", filepath.Dir(file))
 	require.Contains(t, strings.ReplaceAll(r.stdout, "\n", " "), "write schedule: open "+filepath.Dir(file)+": is a directory ")
+
+	fine := interlock(t, "explore", "dining/deadlock", "--json", "--fine").object(t)
+	o := interlock(t, "step", "dining/deadlock", fine["schedule"].(string), "--keys", "", "--json").object(t)
+	require.Equal(t, fine["finding"], o["finding"], "a fine schedule is followed in fine steps")
 
 	r = interlock(t, "step", "dining/ordered", schedule, "--keys", "")
 	require.Equal(t, 2, r.status)
@@ -197,7 +202,7 @@ type tmux struct {
 
 func (m tmux) do(args ...string) string {
 	m.t.Helper()
-	out, err := exec.Command("tmux", append([]string{"-L", m.socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
+	out, err := exec.Command("tmux", append([]string{"-S", m.socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
 	require.NoError(m.t, err, "%s", out)
 	return string(out)
 }
@@ -205,10 +210,10 @@ func (m tmux) do(args ...string) string {
 // shows waits until the screen has a text, and returns the screen.
 func (m tmux) shows(text string) (screen string) {
 	m.t.Helper()
-	require.Eventually(m.t, func() bool {
+	for late := time.Now().Add(20 * time.Second); !strings.Contains(screen, text); {
 		screen = m.do("capture-pane", "-p")
-		return strings.Contains(screen, text)
-	}, 20*time.Second, 10*time.Millisecond, "%s: %s", text, &screen)
+		require.True(m.t, time.Now().Before(late), "it does not show %q, but:\n%s", text, screen)
+	}
 	return screen
 }
 
@@ -216,7 +221,7 @@ func TestStepInATerminal(t *testing.T) {
 	if _, err := exec.LookPath("tmux"); err != nil {
 		t.Skip("there is no tmux")
 	}
-	m := tmux{t, fmt.Sprintf("interlock-%d", os.Getpid())}
+	m := tmux{t, filepath.Join(t.TempDir(), "tmux")}
 	m.do("new-session", "-d", "-x", "80", "-y", "24", "env", "TERM=screen", "sh")
 	t.Cleanup(func() { m.do("kill-server") })
 	m.do("send-keys", binary+" step bounded-buffer/if-wait", "Enter")
@@ -242,6 +247,7 @@ func TestStepInATerminal(t *testing.T) {
 	m.shows("one step of that participant")
 	m.do("resize-window", "-x", "80", "-y", "24")
 	m.do("send-keys", "?", "q")
+	m.shows("\nreplay    interlock replay bounded-buffer/if-wait il1c-")
 	m.do("send-keys", "echo status=$?", "Enter")
 	left := m.shows("status=1")
 	require.Contains(t, left, "Violated: an item was taken from an empty buffer\nreplay    interlock replay bounded-buffer/if-wait il1c-")

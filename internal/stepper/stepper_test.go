@@ -65,6 +65,7 @@ func TestScreens(t *testing.T) {
 		{"dead", bells, "0 k", 80, 24},
 		{"asleep", bells, "r 1 r 2 right", 80, 24},
 		{"many-fields", shelves, "r", 60, 16},
+		{"crowd", crowd, "12", 80, 24},
 		{"help", doors, "?", 80, 24},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -84,7 +85,6 @@ func TestScreens(t *testing.T) {
 // Whatever is shown fits the window, says the same without styles, and has the keys
 // at its end.
 func TestAScreenFitsEveryWindow(t *testing.T) {
-	crowd := program("crowd", slicesOf(30, role{Name: "a rather long name", Run: enter})...)
 	for _, prog := range []*explore.Program{doors, bells, shelves, crowd} {
 		for _, keys := range []string{"", "0 1", "r", "0 k", "P", "0 /Co", "9 9"} {
 			s := open(t, prog)
@@ -114,7 +114,9 @@ func TestAScreenFitsEveryWindow(t *testing.T) {
 	}
 }
 
-func slicesOf(n int, r role) (roles []role) {
+var crowd = program("crowd", repeat(30, role{Name: "a rather long name", Run: enter})...)
+
+func repeat(n int, r role) (roles []role) {
 	for range n {
 		roles = append(roles, r)
 	}
@@ -239,7 +241,9 @@ func TestATerminalDoesOneKeyAfterTheOther(t *testing.T) {
 	require.Nil(t, third)
 	require.Contains(t, m.View().Content, "step 0", "what is shown is a copy")
 
-	_, second = m.Update(first())
+	done := first()
+	require.Contains(t, m.View().Content, "step 0", "until the step is done")
+	_, second = m.Update(done)
 	require.Contains(t, m.View().Content, "step 1")
 	_, third = m.Update(second())
 	require.Contains(t, ansi.Strip(m.View().Content), "You broke it. Deadlock")
@@ -284,4 +288,8 @@ func TestWhatTheLastMoveChanged(t *testing.T) {
 	require.Equal(t, "Coins=1", changed())
 	press(t, s, "b")
 	require.Equal(t, "Coins=0", changed())
+	press(t, s, "B /Coins")
+	require.Equal(t, "Door=P0 Till=P0", changed())
+	press(t, s, "B /Shelf")
+	require.Equal(t, "Coins=1", changed(), "also where it has ended elsewhere")
 }
