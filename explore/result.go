@@ -52,7 +52,7 @@ type Result struct {
 	trace trace
 }
 
-// Options says how to search or replay.
+// Options says how to search, to replay or to step.
 type Options struct {
 	Strategy   string // "dfs", "random" or "auto", the default: random first, then dfs
 	Executions int    // at most, those cut as covered included; 0: 1,000,000

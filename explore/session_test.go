@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"unsafe"
 
@@ -497,4 +498,51 @@ func TestATestOfASessionFailsWithItsSchedule(t *testing.T) {
 	})
 	require.False(t, test.failed)
 	require.Empty(t, log)
+}
+
+type flag struct{ Flag shm.Atomic[int64] }
+
+var awaiting = Register(New("awaiting", Spec[flag]{
+	Roles: []Role[flag]{
+		{Name: "waiter", Run: func(p *P, s *flag) { p.Await(func() bool { return s.Flag.Load() == 2 }) }},
+		{Name: "setter", Run: func(p *P, s *flag) { s.Flag.Store(1); s.Flag.Store(2) }},
+	},
+	Always: func(s *flag) error {
+		if s.Flag.Load() == 2 {
+			return errors.New("two")
+		}
+		return nil
+	},
+}))
+
+// A predicate is evaluated anew to show who can go, also when the execution is over.
+func TestASessionShowsWhoAwaitsACondition(t *testing.T) {
+	everywhere(t, func(t *testing.T, o Options) {
+		s := Step(t, awaiting, o)
+		require.NoError(t, s.Next("setter"))
+		require.Equal(t, []int{1}, s.Enabled())
+		require.Equal(t, "P0 waits for a condition over cells", s.Participants()[0].Why)
+		require.Empty(t, s.Participants()[0].WaitsFor)
+		require.NoError(t, s.Next("setter"))
+		require.Equal(t, "two", s.Result().Finding)
+		require.Equal(t, "P0 is at: await", s.Participants()[0].Why)
+		replaysAlike(t, s)
+	})
+}
+
+func TestASessionSaysThatAProcessHasDied(t *testing.T) {
+	s, err := NewSession(waits, Options{Processes: true})
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Next("s"))
+	pid := s.Participants()[2].Pid
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	err = s.Next("s")
+	died := fmt.Sprintf("explore: P2, process %d, died: killed", pid)
+	require.EqualError(t, err, died)
+	require.True(t, s.Over())
+	require.EqualError(t, s.Back(1), died)
+	require.EqualError(t, s.Follow(s.Schedule()), died)
+	require.Equal(t, died, s.Result().Finding)
+	require.Equal(t, Unknown, s.Result().Verdict)
 }

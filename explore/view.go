@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/interlock-go/interlock/internal/waitgraph"
 )
@@ -175,7 +176,7 @@ func (s *Session) stands(i int) string {
 	case n.Dead:
 		return waitgraph.Death(n)
 	case n.Blocked:
-		return waitgraph.Blocked(nodes, i)
+		return strings.TrimSuffix(waitgraph.Blocked(nodes, i), " that stays false") // it may not
 	}
 	ev, _ := s.e.event(Choice{Run, i}, 0)
 	return fmt.Sprintf("P%d is at: %s", i, ev)

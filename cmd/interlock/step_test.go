@@ -62,6 +62,14 @@ func replays(t *testing.T, stepped result) {
 	}
 }
 
+// The README shows what the command prints.
+func TestReadmeScreenIsCurrent(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	r := interlock(t, "step", "dining/deadlock", "--keys", "0 1 2")
+	require.Contains(t, string(readme), "$ interlock step dining/deadlock --keys \"0 1 2\"\n"+r.stdout+"```")
+}
+
 func TestStepJSON(t *testing.T) {
 	o := interlock(t, "step", "dining/deadlock", "--participants", "2", "--keys", "0 1 1", "--json").object(t)
 	require.Equal(t, "stepped", o["mode"])
