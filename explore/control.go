@@ -45,6 +45,9 @@ func (s *Session) Choose(c Choice, values ...int) error {
 	if err := s.ready(); err != nil {
 		return s.fail(err)
 	}
+	if c.N < 0 {
+		return s.fail(fmt.Errorf("explore: P%d is nobody", c.N))
+	}
 	if !slices.Contains(s.e.alternatives, c) {
 		return s.fail(fmt.Errorf("explore: %s cannot be chosen: %s", c, s.e.refusal(c, &s.e.point)))
 	}
@@ -121,7 +124,7 @@ func (s *Session) Back(n int) error {
 	if s.closed {
 		return s.fail(errClosed)
 	}
-	if err := s.broken(); err != nil {
+	if err := s.Err(); err != nil {
 		return s.fail(err)
 	}
 	return s.fail(s.back(n))
@@ -143,8 +146,8 @@ func (s *Session) Follow(sched Schedule) error {
 	switch {
 	case s.closed:
 		return s.fail(errClosed)
-	case s.broken() != nil:
-		return s.fail(s.broken())
+	case s.Err() != nil:
+		return s.fail(s.Err())
 	case sched.Program != s.e.mark() || sched.Fine != s.o.Fine:
 		return s.fail(fmt.Errorf("%w, or with the other granularity", ErrForeign))
 	}

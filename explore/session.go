@@ -37,7 +37,7 @@ type Session struct {
 	// time either that goroutine goes on or the caller's does, and the two channels
 	// order what both read and write.
 	orders chan order
-	asked  chan any // it stands still; or what it has panicked with
+	asked  chan any // nil: it stands still; or why it does not start
 
 	intent intent // of the goroutine: what it does before it asks again
 	leaves bool   // the current execution is left
@@ -77,15 +77,22 @@ func NewSession(prog *Program, o Options) (*Session, error) {
 	o = s.o
 	o.Kills, o.Spurious = maxChoices, maxChoices
 	go s.conduct(prog, o)
-	switch p := (<-s.asked).(type) {
-	case nil:
-		return s, s.broken()
+	switch why := (<-s.asked).(type) {
 	case error:
-		return nil, p
-	default:
-		panic(p)
+		return nil, why
+	case panicked:
+		panic(why.value)
 	}
+	if err := s.Err(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
+
+// panicked is what starting a session has panicked with: it is a second search, or
+// the program's Init has. Whoever wants the session is to see it.
+type panicked struct{ value any }
 
 // conduct is the session's goroutine. It starts and ends the participants too:
 // between processes it is bound to a thread for as long as they live.
@@ -104,25 +111,22 @@ func (s *Session) conduct(prog *Program, o Options) {
 
 // start starts the participants. False: it has told the caller why not.
 func (s *Session) start(prog *Program, o Options) bool {
-	var why any
-	func() {
-		defer func() {
-			if p := recover(); p != nil {
-				why = p // a second search, or the program's Init: the caller's to see
-			}
-		}()
-		x, err := newExecutor(prog, o, true)
-		if err != nil {
-			why = err
-			return
+	var why any = fmt.Errorf("explore: program %s: its Init was left by runtime.Goexit", prog.Name)
+	defer func() {
+		if p := recover(); p != nil {
+			why = panicked{p}
 		}
-		s.x, s.e = x, x.engine()
-		s.e.recorder = &recorder{hold: s.hold}
+		if why != nil {
+			s.asked <- why
+		}
 	}()
-	if why != nil {
-		s.asked <- why
+	x, err := newExecutor(prog, o, true)
+	if why = err; err != nil {
+		return false
 	}
-	return why == nil
+	s.x, s.e = x, x.engine()
+	s.e.recorder = &recorder{hold: s.hold}
+	return true
 }
 
 // A session is the strategy of its executions.
@@ -173,8 +177,9 @@ func (s *Session) tell(o order) {
 // errClosed is returned by the methods of a closed session.
 var errClosed = errors.New("explore: the session is closed")
 
-// broken is why the session cannot go on, where that is nobody's choice.
-func (s *Session) broken() error {
+// Err is why the machine has ended the session, such as that somebody has killed a
+// process of it. It is nil as long as it has not.
+func (s *Session) Err() error {
 	if s.e.outcome == failed {
 		return s.e.failure
 	}
@@ -197,7 +202,7 @@ func (s *Session) ready() error {
 // run follows an intent from where the execution stands.
 func (s *Session) run(i intent) error {
 	s.tell(order{intent: i})
-	return s.broken()
+	return s.Err()
 }
 
 // choices are the first n steps' choices.
@@ -215,7 +220,7 @@ func (s *Session) choices(n int) []Choice {
 func (s *Session) again(choices []Choice) (*replay, error) {
 	rp := &replay{choices: choices}
 	s.tell(order{intent: follow(rp), leave: true})
-	return rp, s.broken()
+	return rp, s.Err()
 }
 
 // Close ends the participants. It can be called again. A closed session still

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -391,6 +392,31 @@ func TestWhatASessionRefuses(t *testing.T) {
 	s.Close()
 	_, err = NewSession(New("nobody", Spec[pair]{}), Options{})
 	require.EqualError(t, err, "explore: program nobody: no roles")
+
+	broken := errors.New("broken")
+	for _, c := range []struct {
+		init func(*pair)
+		says string
+	}{
+		{func(*pair) { runtime.Goexit() }, "explore: program begins: its Init was left by runtime.Goexit"},
+		{func(*pair) { panic(broken) }, ""},
+	} {
+		begins := New("begins", Spec[pair]{Init: c.init, Roles: repeat(1, adds)})
+		if c.says == "" {
+			require.PanicsWithValue(t, broken, func() { _, _ = NewSession(begins, Options{}) })
+			continue
+		}
+		_, err := NewSession(begins, Options{})
+		require.EqualError(t, err, c.says)
+	}
+
+	s, err = NewSession(waits, Options{Steps: 2})
+	require.NoError(t, err)
+	defer s.Close()
+	require.EqualError(t, s.Choose(Choice{Run, -1}), "explore: P-1 is nobody")
+	require.NoError(t, s.RunUntilBlocked("P0"))
+	require.Equal(t, "the execution is not over after the limit of 2 steps", s.Result().Finding)
+	require.True(t, s.Over())
 }
 
 // A step back from step 10,000 repeats the 9,999 before, and nothing else: what it
@@ -541,6 +567,7 @@ func TestASessionSaysThatAProcessHasDied(t *testing.T) {
 	died := fmt.Sprintf("explore: P2, process %d, died: killed", pid)
 	require.EqualError(t, err, died)
 	require.True(t, s.Over())
+	require.EqualError(t, s.Err(), died)
 	require.EqualError(t, s.Back(1), died)
 	require.EqualError(t, s.Follow(s.Schedule()), died)
 	require.Equal(t, died, s.Result().Finding)

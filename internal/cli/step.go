@@ -80,14 +80,21 @@ prints the last screen:
 			}
 			defer func() { s.session.Close() }()
 			if len(args) == 2 {
-				if err := s.session.Follow(sched); err != nil {
+				err := s.session.Follow(sched)
+				if errors.Is(err, explore.ErrForeign) || errors.As(err, new(*explore.Divergence)) {
 					return usageError{err}
+				}
+				if err != nil {
+					return err
 				}
 			}
 			if err := s.prepare(); err != nil {
 				return err
 			}
 			if err := s.play(cmd, keys); err != nil {
+				return err
+			}
+			if err := s.session.Err(); err != nil {
 				return err
 			}
 			return s.print(cmd.OutOrStdout(), s.report(modeOf(s.o.Processes), params, s.session.Result()))
