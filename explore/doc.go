@@ -14,7 +14,8 @@
 // [Explore] searches, [Replay] runs one schedule again, [Check] does both for a
 // test and fails it with a report. With Options.Processes participants are
 // processes: the running binary started again, which is why the program is
-// registered under its name and why main or TestMain calls [Init] first.
+// registered under its name and why main or TestMain calls [Init] first. [Step] and
+// [NewSession] leave every choice to the caller.
 //
 // Roles may use the shared struct and their [P], and nothing else that changes:
 // no clock, no randomness but P.Choose, no goroutines, no iteration over maps.

@@ -20,23 +20,45 @@ type recorder struct {
 	trace  trace
 
 	diagnosis diagnosis
+
+	// hold keeps the execution as it is in the end until nobody looks at it any
+	// more, instead of drawing it. Optional.
+	hold func()
 }
 
 func (r *recorder) reset(e *engine) {
-	*r = recorder{asleep: make([]bool, len(e.parts))}
+	*r = recorder{asleep: make([]bool, len(e.parts)), hold: r.hold}
 }
 
 // over is told that the execution is over, before participants are abandoned.
-func (r *recorder) over(e *engine) { r.trace, r.diagnosis = r.draw(e), r.diagnose(e) }
+func (r *recorder) over(e *engine) {
+	if r.hold != nil {
+		r.hold()
+		return
+	}
+	r.look(e)
+}
+
+// look makes of the recorded execution what is shown of it.
+func (r *recorder) look(e *engine) { r.trace, r.diagnosis = r.draw(e), r.diagnose(e) }
 
 // before notes a step that is about to be performed.
 func (r *recorder) before(e *engine, c Choice) {
-	op := *e.parts[c.N].op
-	pending := op.Kind
-	ev := Event{Step: e.steps, Participant: c.N, Position: op.Position}
+	ev, op := e.event(c, e.steps)
 	if e.last >= 0 && e.last != c.N {
 		ev.why = r.why(e)
 	}
+	r.events, r.ops, r.who, r.woke = append(r.events, ev), append(r.ops, op), append(r.who, c.N), append(r.woke, nil)
+	for i := range e.parts {
+		r.asleep[i] = e.parts[i].asleep
+	}
+}
+
+// event is what a choice other than a value does, as step n, and its operation.
+func (e *engine) event(c Choice, n int) (Event, step.Op) {
+	op := *e.parts[c.N].op
+	pending := op.Kind
+	ev := Event{Step: n, Participant: c.N, Position: op.Position}
 	switch c.Kind {
 	case Spurious:
 		op.Kind = step.Spurious
@@ -68,10 +90,7 @@ func (r *recorder) before(e *engine, c Choice) {
 	if op.Call != step.Nothing && op.Kind < step.Lock {
 		ev.Operation = op.Call.String() + ": " + ev.Operation
 	}
-	r.events, r.ops, r.who, r.woke = append(r.events, ev), append(r.ops, op), append(r.who, c.N), append(r.woke, nil)
-	for i := range e.parts {
-		r.asleep[i] = e.parts[i].asleep
-	}
+	return ev, op
 }
 
 // why says why the one that ran last does not go on.

@@ -56,7 +56,7 @@ type Result struct {
 	trace trace
 }
 
-// Options says how to search or replay.
+// Options says how to search, to replay or to step.
 type Options struct {
 	// Strategy is one of [Strategies]; empty: auto.
 	//

@@ -572,7 +572,7 @@ func classics() []classic {
 // toBug is how many executions a strategy makes to a finding, most+1: more.
 func toBug(t testing.TB, prog *Program, s strategy, most int) int {
 	n, at := 0, most+1
-	sample(t, prog, Options{}, &until{s, &at, &n, most}, most, func(e *engine) {
+	sample(t, prog, Options{}, &upTo{s, &at, &n, most}, most, func(e *engine) {
 		if n++; e.outcome == found {
 			at = n
 		}
@@ -580,14 +580,14 @@ func toBug(t testing.TB, prog *Program, s strategy, most int) int {
 	return at
 }
 
-// until ends a strategy at the first finding.
-type until struct {
+// upTo ends a strategy at the first finding.
+type upTo struct {
 	strategy
 	at, n *int
 	most  int
 }
 
-func (u *until) begin() bool { return *u.at > u.most && u.strategy.begin() }
+func (u *upTo) begin() bool { return *u.at > u.most && u.strategy.begin() }
 
 // Every strategy finds every classic bug, and nothing in what is repaired.
 func TestEveryStrategyFindsTheClassicBugs(t *testing.T) {

@@ -96,7 +96,7 @@ func TestExitStatus(t *testing.T) {
 		{"explore dining/ordered --strategy dfs --executions 2", 1, ""},
 
 		{"lst", 2, `unknown command "lst"; did you mean list?`},
-		{"philosophize", 2, `unknown command "philosophize"; there are bench, compare, explore, inspect, list, replay, run, show, storm`},
+		{"philosophize", 2, `unknown command "philosophize"; there are bench, compare, explore, inspect, list, replay, run, show, step, storm`},
 		{"run xyz", 2, `unknown problem "xyz"; there are counter, bounded-buffer, dining`},
 		{"run xyz --json", 2, `unknown problem "xyz"`},
 		{"show counter/xyz", 2, `unknown variant "xyz" of counter; it has unlocked, mutex, atomic`},
@@ -138,6 +138,14 @@ func TestExitStatus(t *testing.T) {
 		{"inspect ./main_test.go", 2, "./main_test.go: not an interlock region"},
 		{"inspect --pid 99999999", 2, "no process 99999999"},
 		{"inspect --pid x", 2, "--pid x: want a whole number, at least 0"},
+		{"step dining/ordered --keys P", 0, ""},
+		{"step dining/deadlock --keys 0", 1, ""},
+		{"step dining/deadlock", 2, `step: standard input and output are no terminal; give the keys, such as --keys "0 0 1 b q"`},
+		{"step dining/deadlock --json", 2, "--json is for --keys"},
+		{"step dining/deadlock --keys 0x", 2, `--keys: no such key: "0x"`},
+		{"step dining", 2, "dining: name a variant too, such as dining/deadlock"},
+		{"step dining/deadlock --participants 1 --keys 0", 2, "dining: --participants 1: want a whole number from 2 to 64"},
+		{"step dining/deadlock il1c-12 --keys 0", 2, "schedule: position 8: expected the program's mark"},
 		{"replay dining/deadlock", 2, "usage: interlock replay PROBLEM/VARIANT SCHEDULE"},
 		{"replay dining/deadlock il1c-12", 2, "schedule: position 8: expected the program's mark"},
 		{"replay dining/deadlock il1c-000000-0.1y", 2, "schedule: position 16: expected . before the next choice"},
@@ -343,7 +351,7 @@ func TestAFullDiskIsTheMachinesFault(t *testing.T) {
 	require.NoError(t, err)
 	defer full.Close()
 	for _, args := range [][]string{{"--help"}, {"run", "--help"}, {"--version"}, {"list"}, {"list", "--json"},
-		{"show", "dining"}, {"explore", "dining/deadlock"}, {"run", "counter/atomic", "--rounds", "1000"}} {
+		{"show", "dining"}, {"explore", "dining/deadlock"}, {"step", "dining/deadlock", "--keys", "0"}, {"run", "counter/atomic", "--rounds", "1000"}} {
 		cmd := exec.Command(binary, args...)
 		var stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = full, &stderr
@@ -361,7 +369,7 @@ func TestVersion(t *testing.T) {
 
 // A command for all problems speaks of none, and one for one problem of that alone.
 func TestHelpHasTheProblemsWords(t *testing.T) {
-	for _, command := range []string{"run", "compare", "explore", "replay"} {
+	for _, command := range []string{"run", "compare", "explore", "replay", "step"} {
 		help := interlock(t, command, "--help").stdout
 		for _, word := range []string{"processes that count", "additions", "meals"} {
 			require.NotContains(t, help, word)

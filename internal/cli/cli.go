@@ -79,7 +79,7 @@ With 2, 3 or a signal there is a message on standard error, also under --json.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
-	root.AddCommand(listCommand(), showCommand(), runCommand(nil), compareCommand(), exploreCommand(), replayCommand(), benchCommand(), stormCommand(), inspectCommand())
+	root.AddCommand(listCommand(), showCommand(), runCommand(nil), compareCommand(), exploreCommand(), replayCommand(), stepCommand(), benchCommand(), stormCommand(), inspectCommand())
 	return execute(root, args, stdout, stderr)
 }
 

@@ -112,12 +112,15 @@ type meter struct {
 
 func newMeter(stderr io.Writer) *meter {
 	m := &meter{}
-	if f, ok := stderr.(*os.File); ok {
-		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
-			m.terminal = f
-		}
+	if f, ok := stderr.(*os.File); ok && isTerminal(f) {
+		m.terminal = f
 	}
 	return m
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // show replaces what is shown.

@@ -40,8 +40,9 @@ var house = []struct{ folder, imports string }{
 	{"internal/inspect", "shm sync sync/pthread sem condvar internal/robust internal/step internal/sysv internal/waitgraph unix"},
 	// It checks what the participants cannot see: who of them is a member, and by what thread it locks.
 	{"internal/storm", "explore internal/proc shm sync sem condvar internal/robust internal/word internal/step internal/lock"},
+	{"internal/stepper", "explore internal/lock others"},
 	{"bench", "sync sem condvar shm internal/sysv unix"},
-	{"internal/cli", "bench internal/inspect internal/run internal/storm problems/all problems explore shm sync sem condvar ipc internal/step internal/lock others"},
+	{"internal/cli", "bench internal/inspect internal/run internal/stepper internal/storm problems/all problems explore shm sync sem condvar ipc internal/step internal/lock others"},
 	{"cmd/*", "internal/cli"},
 	// For tests alone.
 	{"internal/childtest", "unix others"},

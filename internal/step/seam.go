@@ -293,13 +293,27 @@ var library = func() []string {
 	return prefixes
 }()
 
+// stack is what a position is computed from; the frames that it skips are few.
+type stack [16]uintptr
+
+// positions are the positions of stacks that have been looked at: where a long
+// execution is repeated again and again they are what it would take longest for.
+// Only what is recorded, and so one participant at a time, comes here.
+var positions = map[stack]string{}
+
 func position() string {
-	var pcs [16]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	var pcs stack
+	n := runtime.Callers(3, pcs[:])
+	if known, ok := positions[pcs]; ok {
+		return known
+	}
+	frames := runtime.CallersFrames(pcs[:n])
 	for {
 		f, more := frames.Next()
 		if !isLibrary(f.Function) || !more {
-			return short(f.File) + ":" + strconv.Itoa(f.Line)
+			at := short(f.File) + ":" + strconv.Itoa(f.Line)
+			positions[pcs] = at
+			return at
 		}
 	}
 }
