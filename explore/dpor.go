@@ -49,6 +49,13 @@ type dpor struct {
 	kills   []uint32 // what the death that is being looked at would change
 	scratch []byte   // memory as it would be
 
+	// Of a search that is divided: up to which moment everything is tried, and what
+	// is below; or how every execution begins, and who sleeps then.
+	full       int
+	parts      []subtree
+	begins     []Choice
+	beginSleep set
+
 	engine   *engine
 	anew     bool // the search has begun anew
 	finished bool
@@ -108,19 +115,38 @@ func (d *dpor) choose(pt *Point) int {
 		return n.chosen
 	}
 
+	if d.full > 0 && i >= d.full && !pick {
+		d.parts = append(d.parts, subtree{append([]Choice(nil), pt.e.choices...), d.carry})
+		return -1
+	}
+	if len(d.begins) > 0 && i == len(d.begins) {
+		d.carry = d.beginSleep
+	}
 	n := d.open(pt, pick)
 	if pick {
 		n.chosen = 0
 		for j := range n.wanted {
 			n.wanted[j] = true
 		}
-		return 0
+		if i < len(d.begins) {
+			n.chosen = slices.Index(n.alternatives, d.begins[i])
+		}
+		return n.chosen
 	}
 	n.print = pt.print()
 	n.state = append(n.state[:0], pt.e.memory()...)
 	d.arrive(i, pt)
-	if n.chosen = d.first(n, pt); n.chosen >= 0 {
+	n.chosen = d.first(n, pt)
+	if i < len(d.begins) {
+		n.chosen = slices.Index(n.alternatives, d.begins[i])
+	}
+	if n.chosen >= 0 {
 		n.wanted[n.chosen] = true
+		if c := n.alternatives[n.chosen]; d.full > 0 && !(c.Kind == Run && isPrivate(pt.op(c.N))) {
+			for j := range n.wanted {
+				n.wanted[j] = true
+			}
+		}
 		d.perform(i, pt)
 	}
 	return n.chosen
@@ -132,6 +158,9 @@ func (d *dpor) make(e *engine) {
 		e.observed, d.visible = &d.observed, make([]bool, e.schema.Size/4+1)
 	}
 	d.engine = e
+	if d.visible != nil {
+		d.learn()
+	}
 	d.latest, d.woken, d.asleep = make([]int, participants), make([]int, participants), make([]bool, participants)
 	d.covered = make(clock, participants)
 	for i := range d.latest {
@@ -469,10 +498,10 @@ func (d *dpor) enabled(k, i int, pt *Point, p int) bool {
 
 func (d *dpor) end() {
 	if d.visible != nil && d.learn() {
-		d.used, d.anew = 0, true
+		d.used, d.anew, d.parts = 0, true, nil
 		return
 	}
-	for d.used > 0 {
+	for d.used > len(d.begins) {
 		n := &d.nodes[d.used-1]
 		if n.chosen >= 0 {
 			n.tried[n.chosen] = true

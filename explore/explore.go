@@ -36,7 +36,7 @@ func explore(prog *Program, o Options) (*Result, error) {
 	r := &Result{Verdict: Holds}
 	s := &search{x: x, o: o, r: r}
 	for _, ph := range phases {
-		over, err := s.run(ph)
+		over, err := s.run(prog, ph)
 		if err != nil {
 			return nil, err
 		}
@@ -161,14 +161,25 @@ const progressEvery = 64
 const hopeless = 1000
 
 // run runs one phase and reports whether the search is over.
-func (s *search) run(ph phase) (bool, error) {
+func (s *search) run(prog *Program, ph phase) (bool, error) {
 	e := s.x.engine()
 	before, limits := *s.r, 0
 	s.r.Limit = ""
+	divides := len(ph.turns) == 1 && ph.executions > worthDividing && canDivide(prog, s.o)
 	var turn named
 	for n := 0; ; n++ {
 		turn = ph.turns[n%len(ph.turns)]
 		s.r.Strategy = turn.name
+		switch t := turn.strategy.(type) {
+		case sampler:
+			if divides {
+				return s.divided(prog, turn.name, ph.executions, nil)
+			}
+		case *dpor:
+			if divides && n == worthDividing {
+				return s.divided(prog, turn.name, ph.executions-n, t.observed)
+			}
+		}
 		if !turn.begin() {
 			break
 		}
@@ -179,7 +190,7 @@ func (s *search) run(ph phase) (bool, error) {
 			s.o.Progress(s.r.Executions + s.r.Cut)
 		}
 		if s.stopped() {
-			s.r.Limit = "an interrupt"
+			s.r.Limit = interrupted
 			return true, nil
 		}
 		s.x.execute(turn.strategy)
@@ -213,13 +224,20 @@ func (s *search) run(ph phase) (bool, error) {
 	if p, ok := turn.strategy.(partial); ok && p.partial() {
 		return false, nil
 	}
-	// Only what the exhaustive strategy did itself covers the instance.
-	s.r.Sampled = before.Executions
-	s.r.Executions -= before.Executions
-	s.r.TotalSteps -= before.TotalSteps
-	s.r.Exhausted = s.r.Limit == ""
+	s.r.covered(&before)
 	return true, nil
 }
+
+// covered says that all executions have been made since the result was that of
+// before. What a sampler did earlier covers nothing.
+func (r *Result) covered(before *Result) {
+	r.Sampled = before.Executions
+	r.Executions -= before.Executions
+	r.TotalSteps -= before.TotalSteps
+	r.Exhausted = r.Limit == ""
+}
+
+const interrupted = "an interrupt"
 
 // stopped reports whether whoever searches wants no more of it.
 func (s *search) stopped() bool {

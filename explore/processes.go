@@ -20,7 +20,10 @@ func Register(prog *Program) *Program {
 // Init makes this process the participant that its parent started it as, and
 // does not return then. In every other process it does nothing. It comes first
 // in main or TestMain of whatever runs programs between processes.
-func Init() { proc.Init() }
+func Init() {
+	proc.Init()
+	work()
+}
 
 const handler = "step"
 

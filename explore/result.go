@@ -44,6 +44,7 @@ type Result struct {
 	FoundAfter int     // executions to the first finding
 	Exhausted  bool    // every execution of the instance was covered
 	TotalSteps int     // of the executions counted in Executions together
+	Replaced   int     // worker processes that died and were replaced
 	Seconds    float64 // of everything: sampling, searching, shortening
 	Limit      string  // which limit was reached, if one was
 
@@ -90,10 +91,10 @@ type Options struct {
 	toEnd bool // a cycle of owners does not end an execution in which others can go on
 
 	// Progress is called now and then with the number of executions. Optional.
-	Progress func(executions int)
+	Progress func(executions int) `json:"-"`
 	// Stop ends a search early when it is closed: the verdict is Unknown, or that of
 	// what has been found, which is not shortened any more. Optional.
-	Stop <-chan struct{}
+	Stop <-chan struct{} `json:"-"`
 }
 
 const (

@@ -243,6 +243,10 @@ func spawn() {
 	}
 }
 
+// Spawn starts a process that the kernel kills when this one dies, if its
+// attributes say so: by a thread that never ends.
+func Spawn(cmd *exec.Cmd) error { return start(cmd, -1) }
+
 // start starts a command on the spawner's thread; the child inherits its processor.
 func start(cmd *exec.Cmd, processor int) error {
 	done := make(chan error)

@@ -34,6 +34,15 @@ func Register(name string, b Builder) {
 // Registered reports whether a program is known.
 func Registered(name string) bool { return builder(name) != nil }
 
+// Build makes a registered program.
+func Build(name string, params step.Params) (*step.Program, error) {
+	b := builder(name)
+	if b == nil {
+		return nil, fmt.Errorf("program %q is not registered in this binary", name)
+	}
+	return b(params)
+}
+
 // Handle makes a handler known under its name.
 func Handle(name string, h Handler) {
 	registry.Lock()
