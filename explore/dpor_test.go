@@ -19,11 +19,20 @@ import (
 // on none of the same layer or a later one come as early as they can. Two
 // executions with the same form differ in the order of independent steps alone.
 func canonical(r *recorder) string {
+	// A spurious wakeup leaves the queue of a word, as the end of a context does.
+	depend := func(a, b step.Op) bool {
+		for _, op := range []*step.Op{&a, &b} {
+			if op.Kind == step.Spurious {
+				op.Kind = step.Timeout
+			}
+		}
+		return step.Dependent(&a, &b)
+	}
 	layers := map[int][]string{}
 	layer := make([]int, len(r.ops))
 	for k := range r.ops {
 		for j := range k {
-			if r.who[j] == r.who[k] || slices.Contains(r.woke[j], r.who[k]) || step.Dependent(&r.ops[j], &r.ops[k]) {
+			if r.who[j] == r.who[k] || slices.Contains(r.woke[j], r.who[k]) || depend(r.ops[j], r.ops[k]) {
 				layer[k] = max(layer[k], layer[j]+1)
 			}
 		}

@@ -25,7 +25,7 @@ import (
 const blockSize = 512
 
 // worthDividing is how many executions a search makes alone.
-const worthDividing = 2000
+var worthDividing = 2000
 
 // canDivide reports whether another process of this binary can take part.
 func canDivide(prog *Program, o Options) bool {
