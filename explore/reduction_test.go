@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -72,6 +73,9 @@ func outcomes(t require.TestingT, prog *Program, o Options, s strategy) (states 
 	return slices.Sorted(maps.Keys(seen)), executions
 }
 
+// canEnd ends where a search chooses so.
+var canEnd, _ = context.WithCancel(context.Background())
+
 func TestTheReducedSearchReachesTheSameStates(t *testing.T) {
 	// The sleeper is certain to sleep, and what it does after races with what its waker does after.
 	type woken struct {
@@ -124,7 +128,21 @@ func TestTheReducedSearchReachesTheSameStates(t *testing.T) {
 			_ = s.S.Post()
 		})})
 
-	for _, prog := range []*Program{afterWake, lock, forgotten, semaphore} {
+	// A wait for several objects that gives up because of the second.
+	type either struct {
+		S    sem.Semaphore
+		E    sync.Event
+		Took shm.Cell[int64]
+	}
+	givesUp := New("gives-up", Spec[either]{Roles: []Role[either]{
+		{Name: "setter", Run: func(p *P, s *either) { s.E.Set() }},
+		{Name: "waiter", Run: func(p *P, s *either) {
+			i, _ := sync.WaitAnyContext(canEnd, &s.S, &s.E)
+			s.Took.Set(int64(i))
+		}},
+	}})
+
+	for _, prog := range []*Program{afterWake, lock, forgotten, semaphore, givesUp} {
 		for _, fine := range []bool{false, true} {
 			for _, spurious := range []int{0, 1} {
 				t.Run(fmt.Sprintf("%s fine=%v spurious=%d", prog.Name, fine, spurious), func(t *testing.T) {
