@@ -203,20 +203,31 @@ func (d *dpor) arrive(i int, pt *Point) {
 		}
 	}
 	for p := range pt.e.parts {
-		part := &pt.e.parts[p]
-		waits := part.status == alive && !d.asleep[p] && !slices.Contains(pt.Alternatives, Choice{Run, p})
-		if waits && (before.by == p || d.woken[p] == d.last) {
+		if d.waits(pt, p) && (before.by == p || d.woken[p] == d.last) {
 			d.scan(i, pt, Choice{Run, p}, nil)
 		}
 	}
 }
 
+// waits reports whether a participant's operation cannot go.
+func (d *dpor) waits(pt *Point, p int) bool {
+	return pt.e.parts[p].status == alive && !d.asleep[p] && !slices.Contains(pt.Alternatives, Choice{Run, p})
+}
+
 // finish is told that the execution is over. Steps that could still be made might have come earlier.
+// So might an Await that never could: it reads several cells, and what makes one right may have
+// come after what makes another one wrong. (One that goes later is scanned then; without a kill
+// that comes first, one that never goes is a deadlock.)
 func (d *dpor) finish(pt *Point) {
 	if d.depth < d.used || d.latest == nil {
 		return
 	}
 	d.arrive(d.depth, pt)
+	for p := range pt.e.parts {
+		if d.waits(pt, p) {
+			d.scan(d.depth, pt, Choice{Run, p}, nil)
+		}
+	}
 	for _, c := range pt.Alternatives {
 		d.scan(d.depth, pt, c, nil)
 	}

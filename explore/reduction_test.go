@@ -142,7 +142,18 @@ func TestTheReducedSearchReachesTheSameStates(t *testing.T) {
 		}},
 	}})
 
-	for _, prog := range []*Program{afterWake, lock, forgotten, semaphore, givesUp} {
+	// An Await that goes between the two others, or never: where A is set first, it is never ready.
+	type passing struct{ A, B, C shm.Atomic[uint32] }
+	between := New("between", Spec[passing]{Roles: []Role[passing]{
+		{Name: "waiter", Run: func(p *P, s *passing) {
+			p.Await(func() bool { return s.B.Load() == 1 && s.A.Load() == 0 })
+			s.C.Store(1)
+		}},
+		{Name: "a", Run: func(p *P, s *passing) { s.A.Store(1) }},
+		{Name: "b", Run: func(p *P, s *passing) { s.B.Store(1) }},
+	}})
+
+	for _, prog := range []*Program{afterWake, lock, forgotten, semaphore, givesUp, between} {
 		for _, fine := range []bool{false, true} {
 			for _, spurious := range []int{0, 1} {
 				t.Run(fmt.Sprintf("%s fine=%v spurious=%d", prog.Name, fine, spurious), func(t *testing.T) {
