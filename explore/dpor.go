@@ -200,6 +200,9 @@ func (d *dpor) arrive(i int, pt *Point) {
 	for j, c := range before.alternatives {
 		if !slices.Contains(pt.Alternatives, c) {
 			before.wanted[j] = true
+			if c.Kind == Kill && everybodys(pt, c) { // it might have come between any two of their steps
+				d.scan(i, pt, c, nil)
+			}
 		}
 	}
 	for p := range pt.e.parts {
@@ -351,14 +354,15 @@ func (d *dpor) scan(i int, pt *Point, c Choice, before clock) {
 		d.kills = pt.e.footprint(c.N, d.kills[:0])
 	}
 	clear(d.covered)
-	if prior := d.latest[c.N]; prior >= 0 {
+	shared := everybodys(pt, c)
+	if prior := d.latest[c.N]; prior >= 0 && !shared {
 		copy(d.covered, d.nodes[prior].clock)
 	}
 	copy(before, d.covered)
 	op := pt.operation(c)
 	for k := i - 1; k >= 0; k-- {
 		n := &d.nodes[k]
-		if n.pick || n.by == c.N || d.covered[n.by] >= n.time || !d.depends(pt, k, c, op) {
+		if n.pick || n.by == c.N && !shared || d.covered[n.by] >= n.time || !d.depends(pt, k, c, op) {
 			continue
 		}
 		if before != nil {
@@ -368,6 +372,13 @@ func (d *dpor) scan(i int, pt *Point, c Choice, before clock) {
 			d.covered.join(n.clock)
 		}
 	}
+}
+
+// everybodys reports whether a choice is the death of several. It goes by the name
+// of the first who is alive, but is no more a step of that one than of the others:
+// it is in a race with the last steps of each.
+func everybodys(pt *Point, c Choice) bool {
+	return c.Kind == Kill && step.StateOf(pt.e.parts[c.N].p).Shared
 }
 
 // race sees that the choice at moment i is tried before the step of moment k, if that can be.
