@@ -229,23 +229,37 @@ func (d *dpor) arrive(i int, pt *Point) {
 	for j, c := range before.alternatives {
 		if !slices.Contains(pt.Alternatives, c) {
 			before.wanted[j] = true
+			if c.Kind == Kill && everybodys(pt, c) { // it might have come between any two of their steps
+				d.scan(i, pt, c, nil)
+			}
 		}
 	}
 	for p := range pt.e.parts {
-		part := &pt.e.parts[p]
-		waits := part.status == alive && !d.asleep[p] && !slices.Contains(pt.Alternatives, Choice{Run, p})
-		if waits && (before.by == p || d.woken[p] == d.last) {
+		if d.waits(pt, p) && (before.by == p || d.woken[p] == d.last) {
 			d.scan(i, pt, Choice{Run, p}, nil)
 		}
 	}
 }
 
+// waits reports whether a participant's operation cannot go.
+func (d *dpor) waits(pt *Point, p int) bool {
+	return pt.e.parts[p].status == alive && !d.asleep[p] && !slices.Contains(pt.Alternatives, Choice{Run, p})
+}
+
 // finish is told that the execution is over. Steps that could still be made might have come earlier.
+// So might an Await that never could: it reads several cells, and what makes one right may have
+// come after what makes another one wrong. (One that goes later is scanned then; without a kill
+// that comes first, one that never goes is a deadlock.)
 func (d *dpor) finish(pt *Point) {
 	if d.depth < d.used || d.latest == nil {
 		return
 	}
 	d.arrive(d.depth, pt)
+	for p := range pt.e.parts {
+		if d.waits(pt, p) {
+			d.scan(d.depth, pt, Choice{Run, p}, nil)
+		}
+	}
 	for _, c := range pt.Alternatives {
 		d.scan(d.depth, pt, c, nil)
 	}
@@ -369,14 +383,15 @@ func (d *dpor) scan(i int, pt *Point, c Choice, before clock) {
 		d.kills = pt.e.footprint(c.N, d.kills[:0])
 	}
 	clear(d.covered)
-	if prior := d.latest[c.N]; prior >= 0 {
+	shared := everybodys(pt, c)
+	if prior := d.latest[c.N]; prior >= 0 && !shared {
 		copy(d.covered, d.nodes[prior].clock)
 	}
 	copy(before, d.covered)
 	op := pt.operation(c)
 	for k := i - 1; k >= 0; k-- {
 		n := &d.nodes[k]
-		if n.pick || n.by == c.N || d.covered[n.by] >= n.time || !d.depends(pt, k, c, op) {
+		if n.pick || n.by == c.N && !shared || d.covered[n.by] >= n.time || !d.depends(pt, k, c, op) {
 			continue
 		}
 		if before != nil {
@@ -386,6 +401,13 @@ func (d *dpor) scan(i int, pt *Point, c Choice, before clock) {
 			d.covered.join(n.clock)
 		}
 	}
+}
+
+// everybodys reports whether a choice is the death of several. It goes by the name
+// of the first who is alive, but is no more a step of that one than of the others:
+// it is in a race with the last steps of each.
+func everybodys(pt *Point, c Choice) bool {
+	return c.Kind == Kill && step.StateOf(pt.e.parts[c.N].p).Shared
 }
 
 // race sees that the choice at moment i is tried before the step of moment k, if that can be.

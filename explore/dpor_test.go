@@ -73,7 +73,7 @@ func forms(t require.TestingT, prog *Program, o Options) (forms []string) {
 
 func TestNoTwoExecutionsAreEquivalent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		prog := generated(t, 3)
+		prog := generated(t, 3, false).program()
 		all := forms(t, prog, Options{Spurious: rapid.IntRange(0, 1).Draw(t, "spurious"), Steps: 200})
 		slices.Sort(all)
 		require.Equal(t, len(slices.Compact(slices.Clone(all))), len(all), prog.Name)

@@ -392,12 +392,22 @@ func (e *engine) collect() bool {
 	}
 	if e.kills > 0 {
 		for i := range e.parts {
-			if e.firstOfProcess(i) && (e.options.Mortal == nil || slices.Contains(e.options.Mortal, i)) {
+			if e.firstOfProcess(i) && e.mortal(i) {
 				e.alternatives = append(e.alternatives, Choice{Kill, i})
 			}
 		}
 	}
 	return true
+}
+
+// mortal reports whether participant i's process can be killed, whichever of it is asked about.
+func (e *engine) mortal(i int) bool {
+	if e.options.Mortal == nil {
+		return true
+	}
+	is := false
+	e.mates(i, func(j int) { is = is || slices.Contains(e.options.Mortal, j) })
+	return is
 }
 
 func (e *engine) enabled(i int) bool {

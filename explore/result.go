@@ -83,7 +83,7 @@ type Options struct {
 	Fine       bool  // every word operation is a step, not every call
 	Spurious   int   // spurious wakeups of an execution, at most
 	Kills      int   // kills of an execution, at most
-	Mortal     []int // who can be killed; nil: everybody
+	Mortal     []int // who can be killed, with their processes; nil: everybody
 	NoRaces    bool  // do not look for data races
 	Shortest   bool  // go on after a finding for a shorter one
 	Processes  bool  // between processes, not in memory

@@ -85,9 +85,11 @@ func (p *Point) operation(c Choice) *step.Op {
 	if c.Kind != Timeout && c.Kind != Spurious {
 		return part.op
 	}
-	part.timeout = step.Op{Kind: step.Timeout, Object: part.op.Object, Second: part.op.Second, Local: part.op.Local}
+	// Whether the wait on several objects can end so, and not with one of them, is a
+	// matter of each.
+	part.timeout = step.Op{Kind: step.Timeout, Object: part.op.Object, Second: part.op.Second, Others: part.op.Others, Local: part.op.Local}
 	if part.asleep {
-		part.timeout.Object, part.timeout.Others = part.words[0], part.op.Others
+		part.timeout.Object = part.words[0]
 	}
 	return &part.timeout
 }
