@@ -160,6 +160,10 @@ const progressEvery = 64
 // strategy is given up: it would reach the limit in the others too.
 const hopeless = 1000
 
+func givenUp(o Options) string {
+	return fmt.Sprintf("%s in each of %s in a row", many(o.Steps, "step"), many(hopeless, "execution"))
+}
+
 // run runs one phase and reports whether the search is over.
 func (s *search) run(prog *Program, ph phase) (bool, error) {
 	e := s.x.engine()
@@ -207,7 +211,7 @@ func (s *search) run(prog *Program, ph phase) (bool, error) {
 		case limited:
 			s.r.Limit = many(s.o.Steps, "step") + " in one execution"
 			if limits++; limits == hopeless {
-				s.r.Limit = fmt.Sprintf("%s in each of %s in a row", many(s.o.Steps, "step"), many(hopeless, "execution"))
+				s.r.Limit = givenUp(s.o)
 				return false, nil
 			}
 		}

@@ -41,15 +41,15 @@ type task struct {
 	Observed []step.Read // what the oracle is known to read, for dpor
 }
 
-// answer is what a worker says: first how many units there are, 0: as many as one
-// likes; then what came of each.
+// answer is what a worker says: first, with unit -1, how many units there are, 0: as
+// many as one likes; then what came of each.
 type answer struct {
 	Unit     int
 	Units    int
 	Counted  counts
 	Found    []Choice // of the execution with the finding, which is the last
 	IsFound  bool
-	Limited  bool        // an execution had too many steps
+	Limited  int         // executions that had too many steps
 	Observed []step.Read // more than the task says: everything has to begin anew
 	Error    string
 }
@@ -76,21 +76,21 @@ type heard struct {
 	err    error
 }
 
+// maxRestarts bounds how often a dead worker is replaced.
+const maxRestarts = 8
+
 // What tests change.
 var (
 	processors = runtime.NumCPU
 	inWorker   = func(environment []string) []string { return environment }
 )
 
-// maxRestarts bounds how often a dead worker is replaced.
-const maxRestarts = 8
-
 // pool are the workers of a search.
 type pool struct {
 	task    task
 	workers []*worker
-	answers chan heard
-	deaths  int
+	living  int
+	heard   chan heard
 }
 
 func (p *pool) start(i int) error {
@@ -117,15 +117,16 @@ func (p *pool) start(i int) error {
 	w := &worker{cmd: cmd, to: to, from: bufio.NewScanner(from), unit: -1}
 	w.from.Buffer(nil, 1<<26)
 	p.workers[i] = w
+	p.living++
 	go func() {
 		for w.from.Scan() {
 			var a answer
 			if err := json.Unmarshal(w.from.Bytes(), &a); err != nil {
 				break
 			}
-			p.answers <- heard{worker: i, answer: a}
+			p.heard <- heard{worker: i, answer: a}
 		}
-		p.answers <- heard{worker: i, err: fmt.Errorf("explore: a worker died: %v", cmd.Wait())}
+		p.heard <- heard{worker: i, err: fmt.Errorf("explore: a worker died: %v", cmd.Wait())}
 	}()
 	return nil
 }
@@ -136,16 +137,16 @@ func (p *pool) order(i, unit int) {
 }
 
 // close ends the workers and returns when they are reaped.
-func (p *pool) close(left int) {
+func (p *pool) close() {
 	for _, w := range p.workers {
 		if w != nil {
 			w.to.Close()
 			_ = w.cmd.Process.Kill() // an error: it has ended
 		}
 	}
-	for left > 0 {
-		if h := <-p.answers; h.err != nil {
-			left--
+	for p.living > 0 {
+		if h := <-p.heard; h.err != nil {
+			p.living--
 		}
 	}
 }
@@ -169,30 +170,28 @@ func (s *search) divided(prog *Program, strategy string, most int, observed []st
 }
 
 // divide has workers do a strategy's executions, at most so many, and reports
-// whether the search is over.
+// whether the search is over. Where no process can be started this one does all.
 func (s *search) divide(prog *Program, strategy string, most int, observed []step.Read) (over bool, grown []step.Read, err error) {
 	o := s.o
 	o.Progress, o.Stop = nil, nil
-	p := &pool{task: task{prog.Name, prog.Params, o, strategy, observed}, answers: make(chan heard)}
-	p.workers = make([]*worker, processors())
-	living := 0
-	defer func() { p.close(living) }()
+	work := task{prog.Name, prog.Params, o, strategy, observed}
+	sum := &tally{s: s, most: most, answers: map[int]answer{}}
+	p := &pool{task: work, workers: make([]*worker, processors()), heard: make(chan heard)}
+	defer p.close()
 	for i := range p.workers {
-		if err := p.start(i); err != nil {
-			return false, nil, err
+		if p.start(i) != nil {
+			break
 		}
-		living++
 	}
-
-	done := map[int]answer{}
-	units, given, taken := -1, 0, 0 // how many there are; given out; taken account of
-	var sum counts
+	if p.living == 0 {
+		return sum.alone(work)
+	}
+	given := 0
 	give := func(i int) {
-		if units < 0 || given < units || units == 0 && given*blockSize < most {
+		p.workers[i].unit = -1
+		if sum.has(given) {
 			p.order(i, given)
 			given++
-		} else {
-			p.workers[i].unit = -1
 		}
 	}
 	for {
@@ -201,75 +200,121 @@ func (s *search) divide(prog *Program, strategy string, most int, observed []ste
 		case <-s.o.Stop:
 			s.r.Limit = interrupted
 			return true, nil, nil
-		case h = <-p.answers:
+		case h = <-p.heard:
 		}
-		if h.err != nil {
-			living--
-			p.deaths++
-			if p.deaths > maxRestarts {
+		switch {
+		case h.err != nil:
+			p.living--
+			if s.r.Replaced++; s.r.Replaced > maxRestarts {
 				return false, nil, h.err
 			}
 			unit := p.workers[h.worker].unit
 			if err := p.start(h.worker); err != nil {
 				return false, nil, err
 			}
-			living++
-			s.r.Replaced++
 			p.workers[h.worker].unit = unit // it is given again when the worker is ready
-			continue
-		}
-		a := h.answer
-		switch {
-		case a.Error != "":
-			return false, nil, errors.New(a.Error)
-		case len(a.Observed) > 0:
-			return false, a.Observed, nil
-		case a.Unit < 0: // it is ready
-			units = a.Units
+		case h.answer.Unit < 0: // it is ready
+			sum.units = h.answer.Units
 			if unit := p.workers[h.worker].unit; unit >= 0 {
 				p.order(h.worker, unit)
 			} else {
 				give(h.worker)
 			}
-			continue
-		}
-		done[a.Unit] = a
-		give(h.worker)
-		for {
-			next, ok := done[taken]
-			if !ok {
-				break
-			}
-			delete(done, taken)
-			taken++
-			if next.Limited {
-				s.r.Limit = many(s.o.Steps, "step") + " in one execution"
-			}
-			if room := most - sum.Executions - sum.Cut; next.Counted.Executions+next.Counted.Cut > room {
-				s.count(counts{Executions: room})
-				return false, nil, nil
-			}
-			sum.add(next.Counted)
-			s.count(next.Counted)
-			if s.o.Progress != nil {
-				s.o.Progress(s.r.Executions + s.r.Cut)
-			}
-			if next.IsFound {
-				s.best, s.r.FoundAfter = next.Found, s.r.Executions
-				_, s.was = s.try(s.best)
-				if s.was == nil {
-					return false, nil, fmt.Errorf("explore: %s is not deterministic: what one process has found another does not", prog.Name)
-				}
-				return true, nil, nil
-			}
-			if taken == units {
-				return true, nil, nil
-			}
-			if units == 0 && taken*blockSize >= most {
-				return false, nil, nil
+		default:
+			give(h.worker)
+			if over, done, err := sum.add(h.answer); done || err != nil {
+				return over, sum.grown, err
 			}
 		}
 	}
+}
+
+// tally makes the result out of the units' answers, in the order of the units.
+type tally struct {
+	s       *search
+	most    int
+	units   int // how many there are, 0: as many as there are executions for
+	taken   int // units that are in the result
+	limits  int // executions in a row that had too many steps, in units that had no others
+	sum     counts
+	answers map[int]answer // those to come
+	grown   []step.Read    // what the oracle has read besides: all has to begin anew
+}
+
+// has reports whether there is a unit of the number.
+func (t *tally) has(unit int) bool {
+	if t.units > 0 {
+		return unit < t.units
+	}
+	return unit*blockSize < t.most
+}
+
+// add takes an answer. Done: it was the last that the result needs; over: so is the search.
+func (t *tally) add(a answer) (over, done bool, err error) {
+	r := t.s.r
+	t.answers[a.Unit] = a
+	for {
+		next, ok := t.answers[t.taken]
+		if !ok {
+			return false, false, nil
+		}
+		delete(t.answers, t.taken)
+		t.taken++
+		switch {
+		case next.Error != "":
+			return false, true, errors.New(next.Error)
+		case len(next.Observed) > 0:
+			t.grown = next.Observed
+			return false, true, nil
+		case next.Limited > 0:
+			r.Limit = many(t.s.o.Steps, "step") + " in one execution"
+		}
+		if room := t.most - t.sum.Executions - t.sum.Cut; next.Counted.Executions+next.Counted.Cut > room {
+			t.s.count(counts{Executions: room})
+			return false, true, nil
+		}
+		t.sum.add(next.Counted)
+		t.s.count(next.Counted)
+		if t.s.o.Progress != nil {
+			t.s.o.Progress(r.Executions + r.Cut)
+		}
+		if next.IsFound {
+			t.s.best, r.FoundAfter = next.Found, r.Executions
+			if _, t.s.was = t.s.try(t.s.best); t.s.was == nil {
+				return false, true, errors.New("explore: the program is not deterministic: what one process has found another does not")
+			}
+			return true, true, nil
+		}
+		if t.limits += next.Limited; next.Limited < next.Counted.Executions {
+			t.limits = 0
+		}
+		if t.limits >= hopeless {
+			r.Limit = givenUp(t.s.o)
+			return false, true, nil
+		}
+		if !t.has(t.taken) {
+			return t.units > 0, true, nil
+		}
+	}
+}
+
+// alone does the units in this process.
+func (t *tally) alone(work task) (over bool, grown []step.Read, err error) {
+	u := &units{x: t.s.x, t: work}
+	if err := u.divide(); err != nil {
+		return false, nil, err
+	}
+	t.units = u.n()
+	for unit := 0; t.has(unit); unit++ {
+		if t.s.stopped() {
+			t.s.r.Limit = interrupted
+			return true, nil, nil
+		}
+		if over, done, err := t.add(u.do(unit)); done || err != nil {
+			return over, t.grown, err
+		}
+	}
+	return false, nil, nil
 }
 
 func (s *search) count(c counts) {
@@ -348,10 +393,15 @@ func newUnits(t task) (*units, error) {
 		return nil, err
 	}
 	w := &units{x: x, t: t}
-	if t.Strategy == "dpor" {
-		w.parts, w.observed, err = frontier(x, t.Observed)
+	return w, w.divide()
+}
+
+// divide finds the parts of dpor's tree.
+func (w *units) divide() (err error) {
+	if w.t.Strategy == "dpor" {
+		w.parts, w.observed, err = frontier(w.x, w.t.Observed)
 	}
-	return w, err
+	return err
 }
 
 func (w *units) n() int { return len(w.parts) }
@@ -380,7 +430,7 @@ func (w *units) do(unit int) (a answer) {
 			a.Counted.Cut++
 			continue
 		case limited:
-			a.Limited = true
+			a.Limited++
 		}
 		a.Counted.Executions++
 		a.Counted.Steps += e.steps

@@ -96,7 +96,7 @@ func TestADividedSearchCoversTheSame(t *testing.T) {
 // no two of them equivalent.
 func TestPartsCoverTheWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		prog := generated(t, 3)
+		prog := generated(t, 3, false).program()
 		o := Options{Fine: rapid.Bool().Draw(t, "fine"), Spurious: rapid.IntRange(0, 1).Draw(t, "spurious"), Kills: rapid.IntRange(0, 1).Draw(t, "kills"), Steps: 200}
 		if rapid.Bool().Draw(t, "oracle") {
 			prog.Always = func(shared unsafe.Pointer) error {
@@ -168,7 +168,7 @@ func TestADividedSearchIsDeterministic(t *testing.T) {
 	for _, strategy := range []string{"dpor", "random", "pct", "pos", "surw", "urw"} {
 		t.Run(strategy, func(t *testing.T) {
 			var first *Result
-			for _, n := range []int{1, 2, 2, 5} {
+			for _, n := range []int{0, 1, 2, 2, 5} { // 0: no process can be started
 				processors = func() int { return n }
 				r, err := Explore(needle, Options{Strategy: strategy, Executions: 200_000, Seed: 3})
 				require.NoError(t, err)
