@@ -46,7 +46,7 @@ func canonical(r *recorder) string {
 	return strings.Join(form, "; ")
 }
 
-// forms are the canonical forms of the executions that a search completes. Picks,
+// forms are the canonical forms of the first executions that a search completes. Picks,
 // which are no steps, tell two executions apart as well.
 func forms(t require.TestingT, prog *Program, o Options) (forms []string) {
 	o.NoRaces, o.toEnd = true, true
@@ -55,7 +55,7 @@ func forms(t require.TestingT, prog *Program, o Options) (forms []string) {
 	defer m.close()
 	m.e.recorder = &recorder{}
 	d := &dpor{}
-	for d.begin() {
+	for n := 0; n < 3000 && d.begin(); n++ {
 		m.execute(d)
 		d.end()
 		if m.e.outcome == complete || m.e.outcome == found {

@@ -2,7 +2,6 @@ package explore
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"runtime"
 	"testing"
@@ -91,11 +90,13 @@ func TestADividedSearchCoversTheSame(t *testing.T) {
 	}
 }
 
-// The parts of a generated program's tree have as many executions as the whole.
+// The parts of a generated program's tree have as many executions as the whole. (Where
+// somebody is killed the numbers may differ: what a death touches differs from state
+// to state.)
 func TestPartsCoverTheWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		prog := generated(t, 3, false).program()
-		o := Options{Fine: rapid.Bool().Draw(t, "fine"), Spurious: rapid.IntRange(0, 1).Draw(t, "spurious"), Kills: rapid.IntRange(0, 1).Draw(t, "kills"), Steps: 200}
+		o := Options{Fine: rapid.Bool().Draw(t, "fine"), Spurious: rapid.IntRange(0, 1).Draw(t, "spurious"), Steps: 200}
 		if rapid.Bool().Draw(t, "oracle") {
 			prog.Always = func(shared unsafe.Pointer) error {
 				s := (*soup)(shared)
@@ -103,11 +104,11 @@ func TestPartsCoverTheWhole(t *testing.T) {
 				return nil
 			}
 		}
-		whole, states := completed(t, prog, o, func(x executor) []strategy { return []strategy{&dpor{}} })
+		whole := completed(t, prog, o, func(x executor) []strategy { return []strategy{&dpor{}} })
 		if whole < 0 {
 			return // too large
 		}
-		parts, partStates := completed(t, prog, o, func(x executor) (all []strategy) {
+		parts := completed(t, prog, o, func(x executor) (all []strategy) {
 			parts, observed, err := frontier(x, nil)
 			require.NoError(t, err)
 			for _, p := range parts {
@@ -115,27 +116,23 @@ func TestPartsCoverTheWhole(t *testing.T) {
 			}
 			return all
 		})
-		require.Equal(t, states, partStates, prog.Name)
-		if o.Kills == 0 { // what a death touches differs from state to state
-			require.Equal(t, whole, parts, prog.Name)
-		}
+		require.Equal(t, whole, parts, prog.Name)
 	})
 }
 
-// completed is how many executions strategies complete one after the other, and in
-// which states they end; -1: too many, or one comes to a deadlock, after which the environment does nothing any more,
+// completed is how many executions strategies complete one after the other; -1: too
+// many, or one comes to a deadlock, after which the environment does nothing any more,
 // so that it depends on every step.
-func completed(t require.TestingT, prog *Program, o Options, plan func(executor) []strategy) (all int, states map[string]bool) {
+func completed(t require.TestingT, prog *Program, o Options, plan func(executor) []strategy) (all int) {
 	o.NoRaces, o.toEnd = true, true
 	m, err := newMemory(prog, o.withDefaults())
 	require.NoError(t, err)
 	defer m.close()
-	states = map[string]bool{}
 	for _, s := range plan(m) {
 		own := 0
 		for n := 0; s.begin(); n++ {
 			if n == 10_000 {
-				return -1, nil
+				return -1
 			}
 			m.execute(s)
 			s.end()
@@ -143,17 +140,16 @@ func completed(t require.TestingT, prog *Program, o Options, plan func(executor)
 				own = 0
 				continue
 			}
-			if m.e.outcome == found && o.Kills+o.Spurious > 0 {
-				return -1, nil
+			if m.e.outcome == found && o.Spurious > 0 {
+				return -1
 			}
 			if m.e.outcome == complete || m.e.outcome == found {
 				own++
-				states[fmt.Sprintf("%d %x", m.e.outcome, m.e.memory())] = true
 			}
 		}
 		all += own
 	}
-	return all, states
+	return all
 }
 
 // The result is the same whatever the number of workers, and their order.
