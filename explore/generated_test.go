@@ -2,6 +2,7 @@ package explore
 
 import (
 	"errors"
+	goflag "flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,6 +17,13 @@ import (
 	"github.com/interlock-go/interlock/shm"
 	"github.com/interlock-go/interlock/sync"
 )
+
+// Generated programs are the same in every run; -rapid.seed=0 makes others.
+func init() {
+	if err := goflag.Set("rapid.seed", "1986"); err != nil {
+		panic(err)
+	}
+}
 
 // soup is the struct of generated programs. Seen is written by one participant
 // each, outside the seam: what a participant has read is part of the final state.

@@ -1,7 +1,7 @@
 package explore
 
 import (
-	goflag "flag"
+	"flag"
 	"os"
 	"testing"
 
@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) {
 	Init()
 	// Generated programs are the same in every run; -rapid.seed=0 makes others.
-	if err := goflag.Set("rapid.seed", "1986"); err != nil {
+	if err := flag.Set("rapid.seed", "1986"); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/proc.spawn"),
