@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"flag"
 	"os"
 	"testing"
 
@@ -15,10 +14,6 @@ import (
 
 func TestMain(m *testing.M) {
 	Init()
-	// Generated programs are the same in every run; -rapid.seed=0 makes others.
-	if err := flag.Set("rapid.seed", "1986"); err != nil {
-		panic(err)
-	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/proc.spawn"),
 		goleak.IgnoreAnyFunction("github.com/interlock-go/interlock/internal/robust.keep"))
 }
