@@ -81,6 +81,20 @@ func (r *Region) Close() error {
 	return nil
 }
 
+// Discard is Close of a region that nobody else has any more: the permits and turns
+// that this process has in it are lost with it. A robust lock is not given up: the
+// kernel would look for it in memory that is gone.
+func (r *Region) Discard() error {
+	if r.membership != nil && !r.isShort() {
+		if robust.HeldIn(r.mem) {
+			return fmt.Errorf("shm: discard %s: %w", r.name, ErrHeld)
+		}
+		r.membership.Leave()
+		r.membership = nil
+	}
+	return r.Close()
+}
+
 // NewHeap makes a region in Go's heap, for one process: unit tests run on it
 // under the race detector, and searches explore on it.
 func NewHeap(l Layout) (*Region, error) {

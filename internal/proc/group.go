@@ -179,7 +179,7 @@ func (g *Group) Close() {
 			<-c.reaped
 		}
 	}
-	g.Region.Close()
+	_ = g.Region.Discard() // an error: this process holds a robust lock in it, which stays
 	if g.pinned >= 0 {
 		unpin(&g.unpinned)
 	}
