@@ -217,7 +217,7 @@ func BenchmarkDivided(b *testing.B) {
 			processors = func() int { return n }
 			executions := 0
 			for b.Loop() {
-				r, err := Explore(longCount, Options{Strategy: "random", NoRaces: true, Executions: 1_000_000})
+				r, err := Explore(longCount, Options{Strategy: "random", NoRaces: true, Executions: 50_000})
 				require.NoError(b, err)
 				executions += r.Executions
 			}
