@@ -410,7 +410,7 @@ func (w *units) n() int { return len(w.parts) }
 func (w *units) do(unit int) (a answer) {
 	a.Unit = unit
 	var s strategy
-	most := -1
+	most := w.t.Options.Executions // more than the result can take
 	if w.t.Strategy == "dpor" {
 		s = newPart(w.parts[unit], w.observed)
 	} else {
